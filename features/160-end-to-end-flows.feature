@@ -1,0 +1,64 @@
+Feature: End to end
+  One command, from nothing at all to tokens from another machine.
+
+  @E2E-1 @real
+  Scenario: Cold start on a node that is reached by SSH
+    Given a machine with sshd and rbee installed
+    And it is the node "workstation"
+    When I run `rbee infer --node workstation --prompt "Once upon a time" --max-tokens 20 --seed 7`
+    Then the exit code is 0
+    And stdout holds a text of at least 20 characters
+    And stderr tells, in this order:
+      | rbee-keeper | No queen is running: starting one for this command   |
+      | queen-rbee  | Node workstation is {user}@{host}:{port}             |
+      | queen-rbee  | Connecting to {host}:{port} by SSH                   |
+      | queen-rbee  | Connected to {host}:{port}                           |
+      | queen-rbee  | Authenticated as {user}                              |
+      | queen-rbee  | Commands run there                                   |
+      | queen-rbee  | Round trip                                           |
+      | queen-rbee  | Found rbee-hive 0.1.0 at {install path}/dist/bin     |
+      | queen-rbee  | Starting the hive on workstation                     |
+      | queen-rbee  | Tunnel to port                                       |
+      | queen-rbee  | Hive 0.1.0 started                                   |
+      | queen-rbee  | No worker with demo on workstation yet               |
+      | queen-rbee  | Hive 0.1.0 is well                                   |
+      | queen-rbee  | Asking workstation for a worker with demo on cpu     |
+      | rbee-hive   | Model demo is not in the catalog                     |
+      | rbee-hive   | Model demo is a file of this node                    |
+      | rbee-hive   | Model demo is now in the catalog                     |
+      | rbee-hive   | MB RAM needed                                        |
+      | rbee-hive   | Starting worker w-                                   |
+      | rbee-hive   | is ready                                             |
+      | rbee-hive   | Reported worker w-                                   |
+      | queen-rbee  | on workstation is yours                              |
+      | tokenizer   | Tokenized prompt                                     |
+      | rbee-keeper | 20 tokens in                                         |
+      | queen-rbee  | Shutting down 1 hive                                 |
+      | rbee-hive   | Shutting down 1 worker                               |
+      | rbee-hive   | 1/1 workers stopped                                  |
+      | rbee-hive   | All workers stopped                                  |
+      | queen-rbee  | 1/1 hives stopped                                    |
+      | queen-rbee  | All hives stopped                                    |
+      | rbee-keeper | Everything is stopped                                |
+    And the catalog of the machine holds just the model "demo"
+    And nothing of rbee is running
+
+  @E2E-2 @real
+  Scenario: Warm start on a node that is reached by SSH
+    Given a machine with sshd and rbee installed
+    And it is the node "workstation"
+    And a queen is running
+    When I run `rbee infer --node workstation --prompt "Once upon a time" --max-tokens 20 --seed 7`
+    And a queen runs on localhost, a hive and a worker on the machine
+    And I run `rbee infer --node workstation --prompt "Once upon a time" --max-tokens 20 --seed 7`
+    Then the exit code is 0
+    And stderr tells, in this order:
+      | rbee-keeper | Using the queen at http://127.0.0.1:     |
+      | queen-rbee  | Node workstation is {user}@{host}:{port} |
+      | queen-rbee  | Reusing idle worker w-                   |
+      | queen-rbee  | on workstation is yours                  |
+      | tokenizer   | Tokenized prompt                         |
+      | rbee-keeper | 20 tokens in                             |
+    And nothing was told of phases 4 to 11
+    And both answers are the same text
+    And all of them are still running, and nothing else

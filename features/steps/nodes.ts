@@ -1,0 +1,89 @@
+/** Machines that are reached by SSH, and the registry of nodes. */
+import assert from "node:assert/strict"
+import * as Fs from "node:fs/promises"
+import * as Path from "node:path"
+import { type DataTable, Given, Then, When } from "@cucumber/cucumber"
+import { fingerprintOf, makeKey } from "../../test/support/sshd.js"
+import { within } from "../support/eventually.js"
+import { rowsOf } from "../support/tables.js"
+import type { RbeeWorld } from "../support/world.js"
+
+const registry = (world: RbeeWorld) => rowsOf(Path.join(world.home, "beehives.db"), "beehives")
+
+Given("a machine with sshd and rbee installed", async function (this: RbeeWorld) {
+  await this.startMachine()
+})
+
+Given("a machine with sshd and without rbee", async function (this: RbeeWorld) {
+  await this.startMachine()
+  this.installPath = Path.join(this.folder, "nothing-here")
+})
+
+Given("it is the node {string}", async function (this: RbeeWorld, name: string) {
+  await this.prepare(this.addNode(name))
+})
+
+Given("the machine shows another host key from now on", async function (this: RbeeWorld) {
+  const { dir, pid, logged } = this.sshd
+  const key = Path.join(dir, "host_key")
+  await Promise.all([key, `${key}.pub`].map((path) => Fs.rm(path)))
+  await makeKey(key, "ed25519")
+  process.kill(pid, "SIGHUP") // sshd begins anew, as itself
+  await within(logged(/Received SIGHUP.*Server listening on/s), 10_000, () => `sshd's restart: ${this.sshd.log()}`)
+})
+
+When("I add it as node {string}", async function (this: RbeeWorld, name: string) {
+  await this.run(this.addNode(name))
+})
+
+When("I add it as node {string} with another key", async function (this: RbeeWorld, name: string) {
+  const key = Path.join(this.folder, "another_key")
+  await makeKey(key, "ed25519")
+  await this.run(this.addNode(name, key))
+})
+
+Then("the registry holds just this node:", function (this: RbeeWorld, table: DataTable) {
+  const [row, ...others] = registry(this)
+  assert.deepEqual(others, [])
+  for (const [column, value] of Object.entries(table.rowsHash())) {
+    // The registry's own braces are not ours.
+    assert.equal(`${row?.[column]}`, value.includes('"') ? value : this.fill(value), column)
+  }
+})
+
+Then("the node was last connected to just now", function (this: RbeeWorld) {
+  const at = registry(this)[0]?.last_connected_unix
+  assert.ok(typeof at === "number")
+  const ago_s = Date.now() / 1000 - at
+  assert.ok(ago_s >= 0 && ago_s < 60, `${ago_s} s ago`)
+})
+
+Then("the registry holds just the node {string}", function (this: RbeeWorld, name: string) {
+  assert.deepEqual(
+    registry(this).map(({ node_name }) => node_name),
+    [name]
+  )
+})
+
+Then("the registry is empty", function (this: RbeeWorld) {
+  assert.deepEqual(registry(this), [])
+})
+
+Then("the machine's host key is on record", async function (this: RbeeWorld) {
+  const records = await Fs.readFile(Path.join(this.home, "known_hosts"), "utf8")
+  assert.equal(records, `[${this.sshd.host}]:${this.sshd.port} ${this.sshd.hostKey}\n`)
+})
+
+Then("stderr names the recorded host key and the one that was shown", async function (this: RbeeWorld) {
+  const shown = await fingerprintOf(Path.join(this.sshd.dir, "host_key.pub"))
+  const words = `changed: expected ${this.sshd.hostKeyFingerprint}, got ${shown}`
+  assert.ok(this.last.err.includes(words), `${words}\n${this.last.transcript}`)
+})
+
+Then("the catalog of the machine holds just the model {string}", function (this: RbeeWorld, reference: string) {
+  const rows = rowsOf(Path.join(this.nodeHome, "models.db"), "models")
+  assert.deepEqual(
+    rows.map((row) => row.reference),
+    [reference]
+  )
+})

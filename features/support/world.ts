@@ -1,0 +1,191 @@
+/** What a scenario has to itself: folders, ports, a machine reached by SSH, and everything that it runs. */
+import * as Fs from "node:fs/promises"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { fileURLToPath } from "node:url"
+import { World } from "@cucumber/cucumber"
+import { freePort, startSshd, type TestSshd } from "../../test/support/sshd.js"
+import { RbeeCommand } from "./command.js"
+import { writeEndlessModel } from "./models.js"
+import { processesOf, type RbeeProcess, untilEnded } from "./processes.js"
+
+/** The package whose built command is run. */
+export const root = fileURLToPath(new URL("../../", import.meta.url)).replace(/\/$/, "")
+
+/** Workers' ports begin anywhere below the ports that systems hand out, with room for some workers. */
+const somePorts = () => {
+  const first = 10_000 + 20 * Math.floor(Math.random() * 1_000)
+  return { RBEE_WORKER_PORT_START: `${first}`, RBEE_WORKER_PORT_END: `${first + 19}` }
+}
+
+/** A scenario's world. */
+export class RbeeWorld extends World {
+  /** Removed at the end. */
+  folder = ""
+  /** RBEE_HOME of the user's own machine: keeper, queen, and the hive of localhost. */
+  home = ""
+  /** RBEE_HOME on the machine that is reached by SSH. */
+  nodeHome = ""
+  /** The machine that is reached by SSH, once there is one, and rbee's folder on it. */
+  machine: TestSshd | undefined
+  installPath = root
+  /** Every command that was run, in order. */
+  readonly commands: Array<RbeeCommand> = []
+  /** Processes that were looked at, to be told later whether they are still the same. */
+  readonly seen = new Map<string, RbeeProcess>()
+  /** What is run at the end so that nothing is left. */
+  readonly goodbyes: Array<() => Promise<void>> = []
+  #env: Readonly<Record<string, string>> = {}
+  #endless: Readonly<Record<string, string>> = {}
+
+  readonly open = async (): Promise<void> => {
+    this.folder = await Fs.mkdtemp(Path.join(Os.tmpdir(), "rbee-scenario-"))
+    this.home = Path.join(this.folder, "rbee")
+    this.nodeHome = Path.join(this.folder, "node", "rbee")
+    const bin = Path.join(this.folder, "bin")
+    await Promise.all([bin, Path.join(this.folder, "node")].map((folder) => Fs.mkdir(folder)))
+    await Fs.symlink(process.execPath, Path.join(bin, "node"))
+    this.#env = {
+      ...this.#userEnv(this.folder, this.home),
+      RBEE_QUEEN_PORT: `${await freePort()}`
+    }
+  }
+
+  /** Nothing of the real user's: no configuration, no keys, no rbee on the PATH. */
+  #userEnv(user: string, home: string): Readonly<Record<string, string>> {
+    return {
+      PATH: [Path.join(this.folder, "bin"), "/usr/local/bin", "/usr/bin", "/bin"].join(":"),
+      HOME: user,
+      XDG_CONFIG_HOME: Path.join(user, ".config"),
+      LANG: "C.UTF-8",
+      RBEE_HOME: home,
+      RBEE_HIVE_PORT: "0",
+      ...somePorts()
+    }
+  }
+
+  /** Leaves nothing on the PATH but Node itself. */
+  readonly hideTools = (): void => {
+    this.#env = { ...this.#env, PATH: Path.join(this.folder, "bin") }
+  }
+
+  /** A machine with a real sshd, whose sessions see a home folder of their own. */
+  readonly startMachine = async (): Promise<TestSshd> => {
+    this.machine = await startSshd({ env: this.#userEnv(Path.join(this.folder, "node"), this.nodeHome) })
+    return this.machine
+  }
+
+  /** The machine of this scenario. */
+  get sshd(): TestSshd {
+    if (this.machine === undefined) throw new Error("this scenario has no machine")
+    return this.machine
+  }
+
+  /** Starts the command and does not wait for it. */
+  readonly start = (args: ReadonlyArray<string>, stdin = ""): RbeeCommand => {
+    const program = Path.join(root, "dist", "bin", "rbee.js")
+    const command = new RbeeCommand({ program, args, stdin, env: this.#env, cwd: this.folder })
+    this.commands.push(command)
+    return command
+  }
+
+  /** Runs the command to its end. */
+  readonly run = async (args: ReadonlyArray<string>, stdin = ""): Promise<RbeeCommand> => {
+    const command = this.start(args, stdin)
+    await command.exit()
+    return command
+  }
+
+  /** Runs a command that only prepares what the scenario is about: it has to succeed. */
+  readonly prepare = async (args: ReadonlyArray<string>): Promise<RbeeCommand> => {
+    const command = await this.run(args)
+    if ((await command.exit()) !== 0) throw new Error(`it should have worked: ${command.transcript}`)
+    return command
+  }
+
+  /** The arguments that add this scenario's machine as a node. */
+  readonly addNode = (name: string, key = this.sshd.keyPath): ReadonlyArray<string> => [
+    ...["setup", "add-node", "--name", name, "--ssh-host", this.sshd.host, "--ssh-port", `${this.sshd.port}`],
+    ...["--ssh-user", this.sshd.user, "--ssh-key", key],
+    ...["--git-repo", "https://example.org/rbee.git", "--install-path", this.installPath]
+  ]
+
+  /** The command that was run last. */
+  get last(): RbeeCommand {
+    const command = this.commands.at(-1)
+    if (command === undefined) throw new Error("no command was run yet")
+    return command
+  }
+
+  /** What runs of this scenario, on either machine. */
+  readonly processes = (): Promise<ReadonlyArray<RbeeProcess>> => processesOf([this.home, this.nodeHome])
+
+  /** Makes the model that features call `{endless model}`. */
+  readonly writeEndlessModel = async (): Promise<void> => {
+    const path = Path.join(this.folder, "endless.gguf")
+    await writeEndlessModel(path)
+    this.#endless = { "endless model": `file://${path}` }
+  }
+
+  /** Text of a feature with this scenario's own names in it. */
+  readonly fill = (text: string): string =>
+    text.replace(/\{([a-z ]+)\}/g, (_, name: string) => {
+      const found = this.#names()[name]
+      if (found === undefined) throw new Error(`no {${name}} in this scenario`)
+      return found
+    })
+
+  #names(): Readonly<Record<string, string>> {
+    const { machine } = this
+    const node = machine && {
+      host: machine.host,
+      port: `${machine.port}`,
+      user: machine.user,
+      key: machine.keyPath,
+      fingerprint: machine.hostKeyFingerprint
+    }
+    return { folder: this.folder, "install path": this.installPath, ...this.#endless, ...node }
+  }
+
+  /** Ends whatever is left of the scenario and says what that was. */
+  readonly close = async (): Promise<ReadonlyArray<RbeeProcess>> => {
+    const left: Array<RbeeProcess> = []
+    try {
+      // Again until there is none: one may have been starting another while we looked.
+      for (let found = await this.processes(); found.length > 0; found = await this.processes()) {
+        left.push(...found)
+        for (const { pid } of found) kill(pid)
+        await untilEnded(found, 5_000)
+      }
+    } finally {
+      await this.machine?.stop()
+      await Fs.rm(this.folder, { recursive: true, force: true, maxRetries: 3 })
+    }
+    return left
+  }
+
+  /** What the daemons of both machines logged last. */
+  readonly logs = async (): Promise<string> => {
+    const texts = await Promise.all(
+      [this.home, this.nodeHome].map(async (home) => {
+        const folder = Path.join(home, "logs")
+        const names = await Fs.readdir(folder).catch(() => [])
+        return Promise.all(
+          names.map(async (name) => {
+            const lines = (await Fs.readFile(Path.join(folder, name), "utf8")).trimEnd().split("\n")
+            return [`--- ${name}:`, ...lines.slice(-40)].join("\n")
+          })
+        )
+      })
+    )
+    return texts.flat().join("\n")
+  }
+}
+
+const kill = (pid: number) => {
+  try {
+    process.kill(pid, "SIGKILL")
+  } catch {
+    // It ended by itself meanwhile.
+  }
+}

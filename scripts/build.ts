@@ -1,0 +1,28 @@
+/** Bundles the command line into dist/bin: one small file a command, what they share in chunks, loaded when it is needed. */
+import { chmod, rm } from "node:fs/promises"
+import { build } from "esbuild"
+
+const entries = ["rbee", "rbee-keeper", "queen-rbee", "rbee-hive", "llm-worker-rbee"]
+const outdir = "dist/bin"
+
+await rm(outdir, { recursive: true, force: true })
+await build({
+  entryPoints: entries.map((name) => `src/cli/bin/${name}.ts`),
+  outdir,
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  minify: true,
+  keepNames: true,
+  legalComments: "none",
+  chunkNames: "chunks/[name]-[hash]",
+  // Native addons find their binaries relative to themselves.
+  external: ["ssh2", "better-sqlite3", "node-llama-cpp"],
+  // CommonJS packages inside the bundle ask for Node's own modules by require.
+  banner: {
+    js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);'
+  }
+})
+await Promise.all(entries.map((name) => chmod(`${outdir}/${name}.js`, 0o755)))

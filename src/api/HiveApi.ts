@@ -1,0 +1,117 @@
+/** The hive's HTTP contract (http-api.md, "Hive"). */
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import * as OpenApi from "@effect/platform/OpenApi"
+import * as Schema from "effect/Schema"
+import { BackendReport } from "../domain/Device.js"
+import { CatalogUnavailable, WorkerDraining, WorkerNotFound } from "../domain/errors/index.js"
+import { Health, Lease, Resources } from "../domain/Hive.js"
+import { QueenId, WorkerId } from "../domain/Ids.js"
+import { ModelEntry } from "../domain/Model.js"
+import { Report } from "../domain/Narration.js"
+import { version } from "../domain/Version.js"
+import { ReadyReport, SpawnRequest, WorkerHandle, WorkerInfo } from "../domain/Worker.js"
+import { Auth } from "./Auth.js"
+import { anyError, declare, edge, unauthorized } from "./Envelope.js"
+
+/** What a spawn's stream carries: reports, and last `{"type":"spawned",…}` with the worker. */
+export const SpawnEvent = Schema.Union(
+  Report,
+  Schema.Struct({ type: Schema.Literal("spawned"), ...WorkerHandle.fields })
+)
+
+const Message = Schema.Struct({ message: Schema.String })
+const eventStream = HttpApiSchema.Empty(200)
+
+/** What needs no token of the hive: its sign of life, and the callback that a worker signs with its own key. */
+const Open = HttpApiGroup.make("open")
+  .add(HttpApiEndpoint.get("alive", "/health").addSuccess(Health))
+  .add(
+    HttpApiEndpoint.post("ready", "/v1/workers/ready")
+      .setPayload(ReadyReport)
+      .addSuccess(Message)
+      .addError(declare(WorkerNotFound))
+      .addError(unauthorized)
+  )
+
+const Node = HttpApiGroup.make("node")
+  .add(HttpApiEndpoint.get("health", "/v1/health").addSuccess(Health))
+  .add(
+    HttpApiEndpoint.get("backends", "/v1/backends/list").addSuccess(
+      Schema.Struct({ backends: Schema.Array(BackendReport) })
+    )
+  )
+  .add(HttpApiEndpoint.get("resources", "/v1/resources").addSuccess(Resources))
+  .add(HttpApiEndpoint.get("events", "/v1/events").addSuccess(eventStream))
+  .add(
+    HttpApiEndpoint.put("renewLease", "/v1/lease")
+      .setPayload(Lease)
+      .addSuccess(Message)
+      .addError(declare(WorkerDraining))
+  )
+  .add(
+    HttpApiEndpoint.del("releaseLease", "/v1/lease/:queen_id")
+      .setPath(Schema.Struct({ queen_id: QueenId }))
+      .addSuccess(eventStream)
+  )
+  .add(HttpApiEndpoint.post("shutdown", "/v1/admin/shutdown").addSuccess(eventStream))
+  .middleware(Auth)
+
+const spawn = HttpApiEndpoint.post("spawn", "/v1/workers/spawn").setPayload(SpawnRequest).addError(anyError)
+
+const Workers = HttpApiGroup.make("workers")
+  .add(spawn.addSuccess(WorkerInfo))
+  .add(HttpApiEndpoint.get("list", "/v1/workers/list").addSuccess(Schema.Struct({ workers: Schema.Array(WorkerInfo) })))
+  .add(
+    HttpApiEndpoint.get("get", "/v1/workers/:id")
+      .setPath(Schema.Struct({ id: WorkerId }))
+      .addSuccess(WorkerHandle)
+      .addError(declare(WorkerNotFound))
+  )
+  .add(
+    HttpApiEndpoint.del("stop", "/v1/workers/:id")
+      .setPath(Schema.Struct({ id: WorkerId }))
+      .addSuccess(HttpApiSchema.NoContent)
+      .addError(declare(WorkerNotFound))
+  )
+  .add(
+    HttpApiEndpoint.get("binaries", "/v1/worker-binaries/list").addSuccess(
+      Schema.Struct({
+        binaries: Schema.Array(
+          Schema.Struct({ worker_type: Schema.String, version: Schema.String, features: Schema.Array(Schema.String) })
+        )
+      })
+    )
+  )
+  .add(
+    HttpApiEndpoint.get("models", "/v1/models/list")
+      .addSuccess(Schema.Struct({ models: Schema.Array(ModelEntry) }))
+      .addError(declare(CatalogUnavailable))
+  )
+  .middleware(Auth)
+
+/** What a hive serves. */
+export const HiveApi = HttpApi.make("rbee-hive")
+  .annotate(OpenApi.Title, "rbee-hive")
+  .annotate(OpenApi.Version, version)
+  .add(Open)
+  .add(Node)
+  .add(Workers)
+  .addError(edge.bodyTooLarge)
+  .addError(edge.invalidRequest)
+  .addError(edge.routeNotFound)
+  .addError(edge.internalError)
+
+/** The endpoints that answer JSON or events, as their streaming clients see them. */
+export const HiveStreams = HttpApi.make("rbee-hive-streams")
+  .add(
+    HttpApiGroup.make("workers")
+      .add(spawn.setHeaders(Schema.Struct({ accept: Schema.Literal("text/event-stream") })).addSuccess(eventStream))
+      .middleware(Auth)
+  )
+  .addError(edge.bodyTooLarge)
+  .addError(edge.invalidRequest)
+  .addError(edge.routeNotFound)
+  .addError(edge.internalError)

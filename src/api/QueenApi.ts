@@ -1,0 +1,91 @@
+/** The queen's HTTP contract (http-api.md, "Queen"). */
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import * as OpenApi from "@effect/platform/OpenApi"
+import * as Schema from "effect/Schema"
+import { NodeNotFound, RegistryUnavailable } from "../domain/errors/index.js"
+import { Health } from "../domain/Hive.js"
+import { NodeName } from "../domain/Ids.js"
+import { Narration } from "../domain/Narration.js"
+import { NewNode, NodeRecord } from "../domain/Node.js"
+import { InferenceTask, TaskWorker } from "../domain/Task.js"
+import { version } from "../domain/Version.js"
+import { WorkerInfo } from "../domain/Worker.js"
+import { Auth } from "./Auth.js"
+import { anyError, declare, edge } from "./Envelope.js"
+
+/** What `add` streams: narration, and last `{"type":"node",…}` with the record. */
+export const AddNodeEvent = Schema.Union(Narration, Schema.Struct({ type: Schema.Literal("node"), node: NodeRecord }))
+
+const eventStream = HttpApiSchema.Empty(200)
+const wantsEvents = Schema.Struct({ accept: Schema.Literal("text/event-stream") })
+const byName = Schema.Struct({ name: NodeName })
+
+const Open = HttpApiGroup.make("open").add(HttpApiEndpoint.get("alive", "/health").addSuccess(Health))
+
+const add = HttpApiEndpoint.post("add", "/v2/registry/beehives/add").setPayload(NewNode).addError(anyError)
+
+const Registry = HttpApiGroup.make("registry")
+  .add(add.addSuccess(NodeRecord))
+  .add(
+    HttpApiEndpoint.get("list", "/v2/registry/beehives/list")
+      .addSuccess(Schema.Struct({ nodes: Schema.Array(NodeRecord) }))
+      .addError(declare(RegistryUnavailable))
+  )
+  .add(
+    HttpApiEndpoint.get("get", "/v2/registry/beehives/:name")
+      .setPath(byName)
+      .addSuccess(NodeRecord)
+      .addError(declare(NodeNotFound))
+      .addError(declare(RegistryUnavailable))
+  )
+  .add(
+    HttpApiEndpoint.del("remove", "/v2/registry/beehives/:name")
+      .setPath(byName)
+      .addSuccess(HttpApiSchema.NoContent)
+      .addError(declare(NodeNotFound))
+      .addError(declare(RegistryUnavailable))
+  )
+  .middleware(Auth)
+
+const submit = HttpApiEndpoint.post("submit", "/v2/tasks").setPayload(InferenceTask).addError(anyError)
+
+const Tasks = HttpApiGroup.make("tasks")
+  .add(HttpApiEndpoint.get("health", "/v1/health").addSuccess(Health))
+  .add(submit.addSuccess(TaskWorker))
+  .add(
+    HttpApiEndpoint.get("workers", "/v1/workers/list").addSuccess(Schema.Struct({ workers: Schema.Array(WorkerInfo) }))
+  )
+  .add(HttpApiEndpoint.post("shutdown", "/v1/admin/shutdown").addSuccess(eventStream))
+  .middleware(Auth)
+
+/** What a queen serves. */
+export const QueenApi = HttpApi.make("queen-rbee")
+  .annotate(OpenApi.Title, "queen-rbee")
+  .annotate(OpenApi.Version, version)
+  .add(Open)
+  .add(Registry)
+  .add(Tasks)
+  .addError(edge.bodyTooLarge)
+  .addError(edge.invalidRequest)
+  .addError(edge.routeNotFound)
+  .addError(edge.internalError)
+
+/** The endpoints that answer JSON or events, as their streaming clients see them. */
+export const QueenStreams = HttpApi.make("queen-rbee-streams")
+  .add(HttpApiGroup.make("registry").add(add.setHeaders(wantsEvents).addSuccess(eventStream)).middleware(Auth))
+  .add(
+    HttpApiGroup.make("tasks")
+      .add(
+        submit
+          .setHeaders(Schema.Struct({ ...wantsEvents.fields, "x-request-deadline": Schema.optional(Schema.String) }))
+          .addSuccess(eventStream)
+      )
+      .middleware(Auth)
+  )
+  .addError(edge.bodyTooLarge)
+  .addError(edge.invalidRequest)
+  .addError(edge.routeNotFound)
+  .addError(edge.internalError)

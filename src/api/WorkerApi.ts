@@ -1,0 +1,104 @@
+/** The worker's HTTP contract (http-api.md, "Worker"). */
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import * as OpenApi from "@effect/platform/OpenApi"
+import * as Schema from "effect/Schema"
+import { ContextOverflow, RequestTimeout, WorkerBusy, WorkerDraining, WorkerLoading } from "../domain/errors/index.js"
+import { RequestId } from "../domain/Ids.js"
+import { InferenceRequest, InferenceResult } from "../domain/Inference.js"
+import { LoadingProgress } from "../domain/Narration.js"
+import { Count } from "../domain/Units.js"
+import { version } from "../domain/Version.js"
+import { WorkerState } from "../domain/Worker.js"
+import { Auth } from "./Auth.js"
+import { declare, edge } from "./Envelope.js"
+
+/** Whether the model is loaded, and where to watch while it is not. */
+export const Ready = Schema.Struct({
+  ready: Schema.Boolean,
+  state: WorkerState,
+  model_loaded: Schema.Boolean,
+  progress_url: Schema.optional(Schema.String)
+})
+
+/** What the worker does at this moment. */
+export const WorkerStatus = Schema.Struct({
+  worker_id: Schema.String,
+  state: WorkerState,
+  model_ref: Schema.String,
+  slots_total: Count,
+  slots_available: Count,
+  tokens_generated: Count,
+  requests: Schema.Array(RequestId)
+})
+
+/** Loading events: layers, and last `{"stage":"ready"}`. */
+export const LoadingEvent = Schema.Union(LoadingProgress, Schema.Struct({ stage: Schema.Literal("ready") }))
+
+const infer = <const Name extends string>(name: Name, path: `/${string}`) =>
+  HttpApiEndpoint.post(name, path)
+    .setPayload(InferenceRequest)
+    .addSuccess(InferenceResult)
+    .addError(declare(WorkerBusy))
+    .addError(declare(WorkerDraining))
+    .addError(declare(WorkerLoading))
+    .addError(declare(ContextOverflow))
+    .addError(declare(RequestTimeout))
+
+const shutdown = <const Name extends string>(name: Name, path: `/${string}`) =>
+  HttpApiEndpoint.post(name, path).addSuccess(Schema.Struct({ message: Schema.String }), { status: 202 })
+
+const Open = HttpApiGroup.make("open").add(
+  HttpApiEndpoint.get("health", "/health").addSuccess(Schema.Struct({ status: Schema.Literal("ok") }))
+)
+
+const Worker = HttpApiGroup.make("worker")
+  .add(HttpApiEndpoint.get("ready", "/v1/ready").addSuccess(Ready))
+  .add(HttpApiEndpoint.get("loading", "/v1/loading/progress").addSuccess(HttpApiSchema.Empty(200)))
+  .add(infer("infer", "/v1/inference"))
+  .add(infer("execute", "/execute"))
+  .add(
+    HttpApiEndpoint.del("cancel", "/v1/inference/:request_id")
+      .setPath(Schema.Struct({ request_id: RequestId }))
+      .addSuccess(HttpApiSchema.NoContent)
+  )
+  .add(HttpApiEndpoint.get("status", "/v1/status").addSuccess(WorkerStatus))
+  .add(shutdown("shutdown", "/v1/admin/shutdown"))
+  .add(shutdown("shutdownAlias", "/shutdown"))
+  .middleware(Auth)
+
+/** What a worker serves, in whatever language it is written. */
+export const WorkerApi = HttpApi.make("llm-worker-rbee")
+  .annotate(OpenApi.Title, "llm-worker-rbee")
+  .annotate(OpenApi.Version, version)
+  .add(Open)
+  .add(Worker)
+  .addError(edge.bodyTooLarge)
+  .addError(edge.invalidRequest)
+  .addError(edge.routeNotFound)
+  .addError(edge.internalError)
+
+/** The same inference endpoint as its streaming clients see it: the body is left unread. */
+export const WorkerStreams = HttpApi.make("llm-worker-rbee-streams")
+  .add(
+    HttpApiGroup.make("worker")
+      .add(
+        HttpApiEndpoint.post("infer", "/v1/inference")
+          .setPayload(InferenceRequest)
+          .setHeaders(Schema.Struct({ "x-request-deadline": Schema.optional(Schema.String) }))
+          .addSuccess(HttpApiSchema.Empty(200))
+          .addError(declare(WorkerBusy))
+          .addError(declare(WorkerDraining))
+          .addError(declare(WorkerLoading))
+          .addError(declare(ContextOverflow))
+          .addError(declare(RequestTimeout))
+      )
+      .add(HttpApiEndpoint.get("loading", "/v1/loading/progress").addSuccess(HttpApiSchema.Empty(200)))
+      .middleware(Auth)
+  )
+  .addError(edge.bodyTooLarge)
+  .addError(edge.invalidRequest)
+  .addError(edge.routeNotFound)
+  .addError(edge.internalError)

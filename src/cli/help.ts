@@ -1,0 +1,103 @@
+/** The pages that `rbee --help` and `rbee <group> --help` show: what there is, in 80 columns, with examples to copy. */
+
+/** One page: what it is about, its commands with a line each, and examples. */
+export interface HelpPage {
+  readonly title: string
+  readonly usage: string
+  readonly commands: ReadonlyArray<readonly [name: string, summary: string]>
+  readonly examples: ReadonlyArray<readonly [command: string, what: string]>
+}
+
+/** The pages by group; the empty name is rbee itself. A test holds them to the commands that there are. */
+export const pages: Readonly<Record<string, HelpPage>> = {
+  "": {
+    title: "rbee: turn any machines you can reach by SSH into one LLM inference pool",
+    usage: "rbee <command> [options]",
+    commands: [
+      ["infer", "answer a prompt: tokens on stdout, everything else on stderr"],
+      ["setup", "the machines of the pool: add-node, list-nodes, remove-node"],
+      ["queen", "the orchestrator: start, stop, status, serve"],
+      ["hive", "a machine's pool manager: serve, start, stop"],
+      ["worker", "one loaded model: serve (what the hive spawns)"]
+    ],
+    examples: [
+      ['rbee infer --prompt "write a short story"', "here, with the model that rbee ships"],
+      ["rbee setup add-node --help", "how a machine is added"],
+      ['rbee infer --node workstation --prompt "…" > story.txt', "there, over SSH; the file has the story alone"],
+      ["rbee queen start", "keeps hives and workers warm between commands"]
+    ]
+  },
+  setup: {
+    title: "The machines of the pool",
+    usage: "rbee setup <command> [options]",
+    commands: [
+      ["add-node", "test a machine's SSH, record its host key, add it"],
+      ["list-nodes", "show the machines"],
+      ["remove-node", "take a machine off; nothing is changed on it"]
+    ],
+    examples: [
+      [
+        "rbee setup add-node --name workstation --ssh-host 192.168.1.20 \\\n      --ssh-user me --git-repo https://… --install-path /opt/rbee",
+        ""
+      ],
+      ["rbee setup list-nodes --json", "for scripts"]
+    ]
+  },
+  queen: {
+    title: "The orchestrator. Commands that find no queen start one for themselves",
+    usage: "rbee queen <command> [options]",
+    commands: [
+      ["serve", "run it in the foreground"],
+      ["start", "start it in the background, to stay"],
+      ["stop", "stop it and everything it started"],
+      ["status", "tell whether it runs (exit code 1 if not)"]
+    ],
+    examples: [
+      ["rbee queen start", ""],
+      ["rbee queen stop", "hives and workers go with it"]
+    ]
+  },
+  hive: {
+    title: "A machine's pool manager. Queens start it by themselves",
+    usage: "rbee hive <command> [options]   (rbee-hive is rbee hive)",
+    commands: [
+      ["serve", "run it in the foreground (daemon is the same)"],
+      ["daemon", "run it in the foreground"],
+      ["start", "what a queen calls: prints a running hive's address"],
+      ["stop", "stop this machine's hive and its workers"]
+    ],
+    examples: [["rbee hive stop", ""]]
+  },
+  worker: {
+    title: "One loaded model, served over HTTP",
+    usage: "rbee worker <command> [options]   (llm-worker-rbee is rbee worker serve)",
+    commands: [["serve", "load a model and serve it (what the hive spawns)"]],
+    examples: [["rbee worker serve --model ./model.gguf --port 8001", "alone, without a hive"]]
+  }
+}
+
+/** The page that these arguments ask for, if it is one of ours; a single command's options are shown by its own help. */
+export const pageFor = (args: ReadonlyArray<string>): HelpPage | undefined => {
+  const [group = "", ...rest] = args.filter((arg) => arg !== "--help" && arg !== "-h")
+  return rest.length === 0 && Object.hasOwn(pages, group) ? pages[group] : undefined
+}
+
+/** A page as text. */
+export const renderPage = ({ title, usage, commands, examples }: HelpPage): string => {
+  const width = Math.max(...commands.map(([name]) => name.length)) + 2
+  return [
+    title,
+    "",
+    `Usage: ${usage}`,
+    "",
+    "Commands:",
+    ...commands.map(([name, summary]) => `  ${name.padEnd(width)}${summary}`),
+    "",
+    "Examples:",
+    ...examples.map(([command, what]) => (what === "" ? `  ${command}` : `  ${command}\n      ${what}`)),
+    "",
+    "--help after any command shows its options. Everywhere: --version, --wizard,",
+    "--completions bash|zsh|fish, --log-level debug.",
+    ""
+  ].join("\n")
+}

@@ -1,0 +1,40 @@
+/** Narration and progress on a terminal. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Progress, Report } from "../../domain/Narration.js"
+import { Narrator } from "../../services/Narrator.js"
+import { progressBar } from "./progressBar.js"
+import { isInteractive, toStderr, toStdout } from "./terminal.js"
+
+/** How much is told: everything, nothing but errors, or every event as a JSON line on stdout. */
+export type Telling = "human" | "quiet" | "json"
+
+/** `[actor] emoji text` lines on stderr, and one bar at a time where there is a terminal. */
+export const narratorTerminal = (telling: Telling): Layer.Layer<Narrator> =>
+  Layer.scoped(
+    Narrator,
+    telling === "quiet"
+      ? Effect.succeed({ report: () => Effect.void })
+      : telling === "json"
+        ? Effect.succeed({ report: (report: Report) => toStdout(`${JSON.stringify(report)}\n`) })
+        : human
+  )
+
+const human = Effect.gen(function* () {
+  const bar = isInteractive() ? yield* progressBar : plainProgress
+  return {
+    report: (report: Report) =>
+      report.type === "progress"
+        ? bar.show(report)
+        : Effect.zipRight(bar.clear, toStderr(`[${report.actor}] ${report.emoji} ${report.human}\n`))
+  }
+})
+
+/** Without a terminal only what is finished is worth a line. */
+const plainProgress = {
+  show: (progress: Progress) =>
+    progress.stage !== "downloading" && progress.layers_loaded === progress.layers_total
+      ? toStderr(`[rbee-hive] 🧠 Loaded ${progress.layers_loaded}/${progress.layers_total} layers\n`)
+      : Effect.void,
+  clear: Effect.void
+}

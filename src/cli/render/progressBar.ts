@@ -1,0 +1,59 @@
+/** The progress bar of a terminal. The only importer of cli-progress, which is loaded when a bar is first shown. */
+import type { SingleBar } from "cli-progress"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Progress } from "../../domain/Narration.js"
+
+/** Something that shows progress and gets out of the way of a line of text. */
+export interface ProgressBar {
+  readonly show: (progress: Progress) => Effect.Effect<void>
+  readonly clear: Effect.Effect<void>
+}
+
+const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1)
+
+/** The figures of a progress report, in the words of its bar. */
+const figures = (progress: Progress) =>
+  progress.stage === "downloading"
+    ? {
+        done: progress.bytes_downloaded,
+        total: progress.bytes_total,
+        what: "⬇️  Downloading",
+        text: `${megabytes(progress.bytes_downloaded)}/${megabytes(progress.bytes_total)} MB  ${progress.speed_mbps.toFixed(1)} MB/s`
+      }
+    : {
+        done: progress.layers_loaded,
+        total: progress.layers_total,
+        what: "🧠 Loading",
+        text: `${progress.layers_loaded}/${progress.layers_total} layers`
+      }
+
+const open = async (what: string): Promise<SingleBar> => {
+  const { default: cliProgress } = await import("cli-progress")
+  return new cliProgress.SingleBar(
+    { format: `${what} [{bar}] {percentage}%  {text}`, stream: process.stderr, clearOnComplete: true, barsize: 24 },
+    cliProgress.Presets.shades_classic
+  )
+}
+
+/** One bar at a time; it goes with the scope. */
+export const progressBar: Effect.Effect<ProgressBar, never, Scope.Scope> = Effect.gen(function* () {
+  let bar: SingleBar | undefined
+  const clear = Effect.sync(() => {
+    bar?.stop()
+    bar = undefined
+  })
+  yield* Effect.addFinalizer(() => clear)
+  return {
+    clear,
+    show: Effect.fnUntraced(function* (progress: Progress) {
+      const { done, total, what, text } = figures(progress)
+      if (bar === undefined) {
+        bar = yield* Effect.promise(() => open(what))
+        bar.start(total, done, { text })
+      }
+      bar.update(done, { text })
+      if (done >= total) yield* clear
+    })
+  }
+})

@@ -1,0 +1,90 @@
+/** What all daemons do alike: take their key, tell that they listen, end when told to. */
+import * as Fs from "node:fs"
+import * as Readline from "node:readline"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+
+/** How a daemon was started; the flags are for those who start it, not for users. */
+export interface DaemonOptions {
+  /** The token is the first line of standard input. */
+  readonly token_stdin: boolean
+  /** End when standard input closes: whoever started us is gone. */
+  readonly attached: boolean
+  /** Where to write `{"port":…}` once we listen. */
+  readonly ready_fd: Option.Option<number>
+}
+
+/** A daemon that others could reach must not be open to all of them. */
+export class OpenBind extends Data.TaggedError("OpenBind")<{ readonly host: string }> {
+  override get message() {
+    return `API token required for non-loopback bind: ${this.host}\n\n  Suggestion: set RBEE_API_TOKEN, or bind to 127.0.0.1`
+  }
+}
+
+/** Refuses to serve anybody but this machine without a token. */
+export const refuseOpenBind = (host: string, token: Option.Option<Redacted.Redacted>): Effect.Effect<void, OpenBind> =>
+  Option.isSome(token) || /^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/.test(host) ? Effect.void : new OpenBind({ host })
+
+/** The way for a request to end its own daemon. */
+export class Stop extends Context.Tag("rbee/Stop")<
+  Stop,
+  { readonly request: Effect.Effect<void>; readonly requested: Effect.Effect<void> }
+>() {}
+
+/** A stop that nobody has requested yet. */
+export const StopLive: Layer.Layer<Stop> = Layer.effect(
+  Stop,
+  Effect.map(Deferred.make<void>(), (stop) => ({
+    request: Effect.asVoid(Deferred.succeed(stop, undefined)),
+    requested: Deferred.await(stop)
+  }))
+)
+
+/** The first line of standard input, where the options say that the token comes that way. */
+export const readToken = ({ token_stdin, attached }: DaemonOptions): Effect.Effect<Option.Option<Redacted.Redacted>> =>
+  token_stdin
+    ? Effect.async((resume) => {
+        const lines = Readline.createInterface({ input: process.stdin })
+        lines.once("line", (line) => {
+          resume(Effect.succeed(line === "" ? Option.none() : Option.some(Redacted.make(line))))
+          if (!attached) lines.close()
+        })
+        lines.once("close", () => resume(Effect.succeedNone))
+      })
+    : Effect.succeedNone
+
+/** Waits until whoever started us is gone: the pipe closes however it ended. */
+export const starterGone = ({ attached }: DaemonOptions): Effect.Effect<void> =>
+  attached
+    ? Effect.async((resume) => {
+        const gone = () => resume(Effect.void)
+        if (process.stdin.readableEnded || process.stdin.destroyed) return gone()
+        process.stdin.once("end", gone).once("close", gone).once("error", gone).resume()
+        return Effect.sync(() => process.stdin.destroy()) // an open pipe would keep our process alive
+      })
+    : Effect.never
+
+/** Tells whoever waits for it that we listen. */
+export const announce = ({ ready_fd }: DaemonOptions, port: number): Effect.Effect<void> =>
+  Option.match(ready_fd, {
+    onNone: () => Effect.void,
+    onSome: (fd) =>
+      Effect.sync(() => {
+        Fs.writeSync(fd, `${JSON.stringify({ port })}\n`)
+        Fs.closeSync(fd)
+      })
+  })
+
+/** Runs a daemon until it is told to stop, by a request, by a signal (an interruption), or by its starter's end. */
+export const runUntilStopped = <E, R>(
+  graph: Layer.Layer<never, E, R>,
+  options: DaemonOptions
+): Effect.Effect<void, E, Exclude<R, Stop>> =>
+  Effect.flatMap(Stop, (stop) =>
+    Effect.raceFirst(Effect.raceFirst(Layer.launch(graph), stop.requested), starterGone(options))
+  ).pipe(Effect.provide(StopLive))

@@ -1,0 +1,131 @@
+/** The hive's contract, endpoint by endpoint: from the request to its program. */
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as EventStream from "../../api/EventStream.js"
+import { HiveApi, SpawnEvent } from "../../api/HiveApi.js"
+import { WorkerDraining } from "../../domain/errors/Worker.js"
+import { type Health, HiveEvent, LeaseEvent } from "../../domain/Hive.js"
+import { localhost } from "../../domain/Ids.js"
+import type { Report } from "../../domain/Narration.js"
+import { version } from "../../domain/Version.js"
+import type { SpawnRequest, WorkerHandle } from "../../domain/Worker.js"
+import { bearer } from "../../layers/http/AuthLive.js"
+import { Drain } from "../../layers/http/Drain.js"
+import { stopWorker, stopWorkers } from "../../programs/14-cascadeShutdown.js"
+import { detectBackends } from "../../programs/detectBackends.js"
+import { hostWorker } from "../../programs/hostWorker.js"
+import { listWorkers } from "../../programs/listWorkers.js"
+import { Memory } from "../../services/Memory.js"
+import { ModelCatalog } from "../../services/ModelCatalog.js"
+import { Narrator } from "../../services/Narrator.js"
+import { ReadyCalls } from "../../services/ReadyCalls.js"
+import { WorkerFiles } from "../../services/WorkerFiles.js"
+import { HiveWorkers } from "../../services/WorkerRegistry.js"
+import { Stop } from "../daemon.js"
+import { logged, streamOf, wantsEvents } from "../reporting.js"
+import { CallbackUrl } from "./callback.js"
+import { Leases } from "./leases.js"
+import { Supervisor } from "./supervisor.js"
+
+const health: Health = { status: "alive", version, api_version: "v1" }
+
+const silently = Effect.provideService(Narrator, logged)
+
+export const OpenHandlers = HttpApiBuilder.group(HiveApi, "open", (handlers) =>
+  handlers
+    .handle("alive", () => Effect.succeed(health))
+    .handle("ready", ({ payload }) =>
+      Effect.gen(function* () {
+        const calls = yield* ReadyCalls
+        yield* calls.accept(payload, yield* bearer("rbee-hive"))
+        return { message: "welcome" }
+      })
+    )
+)
+
+export const NodeHandlers = HttpApiBuilder.group(HiveApi, "node", (handlers) =>
+  Effect.gen(function* () {
+    const workers = yield* HiveWorkers
+    const memory = yield* Memory
+    const leases = yield* Leases
+    const drain = yield* Drain
+    const stop = yield* Stop
+
+    /** Refuses new work, stops the workers and says so, and ends the process once that has been told. */
+    const shutdown = Effect.zipRight(drain.begin, stopWorkers)
+
+    return handlers
+      .handle("health", () => Effect.succeed(health))
+      .handle("backends", () => Effect.map(detectBackends, (backends) => ({ backends })))
+      .handle("resources", () => memory.resources)
+      .handle("events", () =>
+        Effect.succeed(EventStream.respond(HiveEvent, Stream.interruptWhen(workers.changes, drain.begun)))
+      )
+      .handle("renewLease", ({ payload }) =>
+        Effect.gen(function* () {
+          if (yield* drain.isDraining) return yield* new WorkerDraining()
+          yield* leases.renew(payload)
+          return { message: "renewed" }
+        })
+      )
+      .handle("releaseLease", ({ path }) =>
+        Effect.gen(function* () {
+          const last = yield* leases.release(path.queen_id)
+          const released = { type: "released" as const, stopping: last }
+          if (!last) return EventStream.respond(LeaseEvent, Stream.make(released))
+          const events = yield* streamOf(Effect.as(shutdown, released))
+          return EventStream.respond(LeaseEvent, events.pipe(Stream.filter(isTold), Stream.ensuring(stop.request)))
+        })
+      )
+      .handle("shutdown", () =>
+        Effect.gen(function* () {
+          const released = { type: "released" as const, stopping: true }
+          const events = yield* streamOf(Effect.as(shutdown, released))
+          return EventStream.respond(LeaseEvent, events.pipe(Stream.filter(isTold), Stream.ensuring(stop.request)))
+        })
+      )
+  })
+)
+
+/** Progress has no place in a shutdown's narration. */
+const isTold = (event: Report | LeaseEvent): event is LeaseEvent => event.type !== "progress"
+
+export const WorkersHandlers = HttpApiBuilder.group(HiveApi, "workers", (handlers) =>
+  Effect.gen(function* () {
+    const workers = yield* HiveWorkers
+    const catalog = yield* ModelCatalog
+    const files = yield* WorkerFiles
+    const drain = yield* Drain
+    const callback = yield* CallbackUrl
+    const supervisor = yield* Supervisor
+
+    const spawn = Effect.fnUntraced(function* (request: SpawnRequest) {
+      if (yield* drain.isDraining) return yield* new WorkerDraining()
+      // However the request ends: a worker that made it into the registry is watched.
+      return yield* Effect.ensuring(hostWorker(localhost, request, yield* callback.get), supervisor.watchAll)
+    })
+
+    return handlers
+      .handle("spawn", ({ payload, request }) =>
+        Effect.gen(function* () {
+          if (!wantsEvents(request)) return (yield* silently(spawn(payload))).worker
+          const events = yield* streamOf(Effect.map(spawn(payload), spawned))
+          return EventStream.respond(SpawnEvent, events)
+        })
+      )
+      .handle("list", () => Effect.map(listWorkers, (list) => ({ workers: list })))
+      .handle("get", ({ path }) => workers.get(path.id))
+      .handle("stop", ({ path }) =>
+        silently(Effect.flatMap(workers.get(path.id), (worker) => Effect.asVoid(stopWorker(worker))))
+      )
+      .handle("binaries", () =>
+        Effect.succeed({
+          binaries: [files.builtIn].map(({ worker_type, version, features }) => ({ worker_type, version, features }))
+        })
+      )
+      .handle("models", () => Effect.map(catalog.list, (models) => ({ models })))
+  })
+)
+
+const spawned = ({ worker, api_key }: WorkerHandle) => ({ type: "spawned" as const, worker, api_key })

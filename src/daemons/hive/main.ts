@@ -1,0 +1,86 @@
+/** The hive: its whole graph on one screen. */
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { HiveApi } from "../../api/HiveApi.js"
+import { DaemonsLive } from "../../layers/DaemonsLive.js"
+import { GpuNvidiaSmi } from "../../layers/GpuNvidiaSmi.js"
+import { HubHuggingFace } from "../../layers/HubHuggingFace.js"
+import { authLive } from "../../layers/http/AuthLive.js"
+import { DrainLive } from "../../layers/http/Drain.js"
+import { guarded } from "../../layers/http/Edge.js"
+import { serve } from "../../layers/http/HttpServerLive.js"
+import { WorkerClientHttp } from "../../layers/http/WorkerClientHttp.js"
+import { InstallationLive } from "../../layers/InstallationLive.js"
+import { MemoryLive } from "../../layers/MemoryLive.js"
+import { ModelFilesLive } from "../../layers/ModelFilesLive.js"
+import { ReadyCallsMemory } from "../../layers/memory/ReadyCallsMemory.js"
+import { HiveWorkersMemory } from "../../layers/memory/WorkersMemory.js"
+import { ProcessesLive } from "../../layers/ProcessesLive.js"
+import { ModelCatalogSql } from "../../layers/sql/ModelCatalogSql.js"
+import { TokensLive } from "../../layers/TokensLive.js"
+import { WorkerFilesLive } from "../../layers/WorkerFilesLive.js"
+import { stopWorkers } from "../../programs/14-cascadeShutdown.js"
+import { Daemons } from "../../services/Daemons.js"
+import { Narrator } from "../../services/Narrator.js"
+import { Settings } from "../../services/Settings.js"
+import { announce, type DaemonOptions, readToken, refuseOpenBind, runUntilStopped, Stop } from "../daemon.js"
+import { logged } from "../reporting.js"
+import { CallbackUrl, CallbackUrlLive } from "./callback.js"
+import { NodeHandlers, OpenHandlers, WorkersHandlers } from "./handlers.js"
+import { Leases, leasesLive } from "./leases.js"
+import { SupervisorLive } from "./supervisor.js"
+
+/** How a hive is served. A leased one ends with its last lease. */
+export interface HiveOptions extends DaemonOptions {
+  readonly host: string
+  readonly port: number
+  readonly leased: boolean
+}
+
+/** Serves a hive until it is told to stop or its last lease runs out; then drains it and stops its workers. */
+export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOptions) {
+  const { auth, timeouts } = yield* Settings
+  const token = Option.orElse(yield* readToken(options), () => auth.token)
+  yield* refuseOpenBind(options.host, token)
+
+  const listening = Effect.fnUntraced(function* (port: number) {
+    yield* Effect.flatMap(CallbackUrl, (callback) => callback.listening(port))
+    yield* Effect.flatMap(Daemons, (daemons) => daemons.record("hive", port, token))
+    yield* Effect.logInfo(`rbee-hive listens on ${options.host}:${port}`)
+    yield* announce(options, port)
+  })
+
+  /** Runs after the drain: the workers that are left go, and with them our record. */
+  const atEnd = Layer.scopedDiscard(
+    Effect.gen(function* () {
+      const context = yield* Effect.context<Exclude<Effect.Effect.Context<typeof stopWorkers>, Narrator> | Daemons>()
+      yield* Effect.addFinalizer(() =>
+        Effect.zipRight(
+          Effect.provideService(stopWorkers, Narrator, logged),
+          Effect.flatMap(Daemons, (daemons) => daemons.forget("hive"))
+        ).pipe(Effect.provide(context))
+      )
+    })
+  )
+
+  const endWithLeases = Layer.scopedDiscard(
+    Effect.gen(function* () {
+      const [leases, stop] = [yield* Leases, yield* Stop]
+      const ranOut = Effect.zipRight(leases.ranOut, Effect.logWarning("no queen renewed its lease: shutting down"))
+      yield* Effect.forkScoped(Effect.zipRight(ranOut, stop.request))
+    })
+  )
+
+  const graph = serve({ host: options.host, port: options.port, grace: timeouts.drain, onListening: listening }).pipe(
+    Layer.provide(HttpApiBuilder.api(HiveApi)),
+    Layer.provide([OpenHandlers, NodeHandlers, WorkersHandlers, HttpApiBuilder.middleware(HiveApi, guarded)]),
+    Layer.provide([authLive("rbee-hive", token), endWithLeases, atEnd, DrainLive]),
+    Layer.provide([SupervisorLive, leasesLive(options.leased), CallbackUrlLive]),
+    Layer.provide([HiveWorkersMemory, ReadyCallsMemory, WorkerClientHttp, ModelCatalogSql, GpuNvidiaSmi]),
+    Layer.provide([ModelFilesLive, HubHuggingFace, MemoryLive, WorkerFilesLive, DaemonsLive]),
+    Layer.provide([ProcessesLive, TokensLive, InstallationLive])
+  )
+  yield* runUntilStopped(graph, options)
+})

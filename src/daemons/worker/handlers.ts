@@ -1,0 +1,86 @@
+/** The worker's contract, endpoint by endpoint. */
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as EventStream from "../../api/EventStream.js"
+import { LoadingEvent, WorkerApi } from "../../api/WorkerApi.js"
+import { InternalError } from "../../domain/errors/Request.js"
+import { RequestId } from "../../domain/Ids.js"
+import { type EndEvent, InferenceEvent, type InferenceRequest } from "../../domain/Inference.js"
+import { Drain } from "../../layers/http/Drain.js"
+import { deadlineOf } from "../../layers/http/deadline.js"
+import { generate } from "../../programs/13-generate.js"
+import { Tokens } from "../../services/Tokens.js"
+import { WorkerSelf } from "../../services/WorkerSelf.js"
+import { Stop } from "../daemon.js"
+
+/** What the worker was told to be. */
+export interface Identity {
+  readonly worker_id: string
+  readonly model_ref: string
+}
+
+export const OpenHandlers = HttpApiBuilder.group(WorkerApi, "open", (handlers) =>
+  handlers.handle("health", () => Effect.succeed({ status: "ok" as const }))
+)
+
+export const workerHandlers = ({ worker_id, model_ref }: Identity) =>
+  HttpApiBuilder.group(WorkerApi, "worker", (handlers) =>
+    Effect.gen(function* () {
+      const self = yield* WorkerSelf
+      const tokens = yield* Tokens
+      const stop = yield* Stop
+      const drain = yield* Drain
+
+      const infer = Effect.fnUntraced(function* (
+        payload: InferenceRequest,
+        request: HttpServerRequest.HttpServerRequest
+      ) {
+        const id = payload.request_id ?? RequestId.make(yield* tokens.id)
+        const events = yield* generate(id, payload, deadlineOf(request))
+        return payload.stream
+          ? EventStream.respond(InferenceEvent, events, { "x-request-id": id })
+          : yield* whole(events)
+      })
+
+      const shutdown = Effect.as(Effect.zipRight(drain.begin, stop.request), {
+        message: "draining"
+      })
+
+      return handlers
+        .handle("ready", () =>
+          Effect.map(self.status, ({ state }) =>
+            state === "loading"
+              ? { ready: false, state, model_loaded: false, progress_url: "/v1/loading/progress" }
+              : { ready: state !== "draining", state, model_loaded: true }
+          )
+        )
+        .handle("loading", () =>
+          Effect.succeed(
+            EventStream.respond(LoadingEvent, Stream.concat(self.loading, Stream.make({ stage: "ready" as const })))
+          )
+        )
+        .handle("infer", ({ payload, request }) => infer(payload, request))
+        .handle("execute", ({ payload, request }) => infer(payload, request))
+        .handle("cancel", ({ path }) => self.cancel(path.request_id))
+        .handle("status", () => Effect.map(self.status, (status) => ({ ...status, worker_id, model_ref })))
+        .handle("shutdown", () => shutdown)
+        .handle("shutdownAlias", () => shutdown)
+    })
+  )
+
+/** The answer in one piece, for clients that do not stream. */
+const whole = Effect.fnUntraced(function* (events: Stream.Stream<InferenceEvent>) {
+  const texts: Array<string> = []
+  let end: EndEvent | undefined
+  yield* Stream.runForEach(events, (event) =>
+    Effect.sync(() => {
+      if (event.type === "token") texts.push(event.t)
+      if (event.type === "end") end = event
+    })
+  )
+  if (end === undefined) return yield* new InternalError({ correlation_id: "-" }) // the engine ended without a reason: a bug
+  const { type: _, ...figures } = end
+  return { text: texts.join(""), ...figures }
+})

@@ -1,0 +1,99 @@
+/** The worker: its whole graph on one screen. */
+import * as Fs from "node:fs"
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { WorkerApi } from "../../api/WorkerApi.js"
+import { type Backend, Device } from "../../domain/Device.js"
+import type { WorkerId } from "../../domain/Ids.js"
+import { FileModel } from "../../domain/ModelRef.js"
+import type { WorkerShape } from "../../domain/Placement.js"
+import { EngineLlamaCpp } from "../../layers/EngineLlamaCpp.js"
+import { authLive } from "../../layers/http/AuthLive.js"
+import { Drain, DrainLive } from "../../layers/http/Drain.js"
+import { guarded } from "../../layers/http/Edge.js"
+import { HiveCallbackHttp } from "../../layers/http/HiveCallbackHttp.js"
+import { serve } from "../../layers/http/HttpServerLive.js"
+import { workerSelfMemory } from "../../layers/memory/WorkerSelfMemory.js"
+import { TokensLive } from "../../layers/TokensLive.js"
+import { loadModel } from "../../programs/09-loadModel.js"
+import type { LoadError } from "../../services/Engine.js"
+import { Settings } from "../../services/Settings.js"
+import { WorkerSelf } from "../../services/WorkerSelf.js"
+import { announce, type DaemonOptions, refuseOpenBind, runUntilStopped } from "../daemon.js"
+import { OpenHandlers, workerHandlers } from "./handlers.js"
+
+/** The worker's arguments (phases.md, "Phases 9 to 12"). */
+export interface WorkerOptions extends DaemonOptions {
+  readonly worker_id: WorkerId
+  readonly model: string
+  readonly backend: Backend
+  readonly device: number
+  readonly host: string
+  readonly port: number
+  readonly shape: WorkerShape
+  readonly callback_url: Option.Option<string>
+  readonly api_key_file: Option.Option<string>
+}
+
+/**
+ * Serves one model. The server listens before the model is loaded; a model that does not load fails this effect, and with it
+ * the process: the hive reads the reason from its log.
+ */
+export const serveWorker = Effect.fn("rbee.serveWorker")(function* (options: WorkerOptions) {
+  const { timeouts } = yield* Settings
+  const { worker_id, model, backend, device, host, shape } = options
+  const model_ref = new FileModel({ path: model }).toString() // what it was asked for by is the hive's to know
+  const key = Option.map(options.api_key_file, (path) => Redacted.make(Fs.readFileSync(path, "utf8").trim()))
+  yield* refuseOpenBind(host, key)
+  const port = yield* Deferred.make<number>()
+  const failed = yield* Deferred.make<never, LoadError>()
+
+  const load = Layer.scopedDiscard(
+    Effect.gen(function* () {
+      const url = `http://${host}:${yield* Deferred.await(port)}`
+      yield* loadModel({
+        load: { path: model, device: new Device({ backend, index: device }), shape },
+        report: { worker_id, url, model_ref, backend, device, slots_total: shape.slots },
+        callback_url: Option.getOrNull(options.callback_url),
+        key: Option.getOrElse(key, () => Redacted.make(""))
+      })
+      yield* Effect.never
+    }).pipe(
+      Effect.scoped,
+      Effect.catchAll((error) => Deferred.fail(failed, error)),
+      Effect.forkScoped
+    )
+  )
+  /** However the drain was begun: no slot is given any more. */
+  const closeSlots = Layer.scopedDiscard(
+    Effect.flatMap(Drain, (drain) =>
+      Effect.forkScoped(
+        Effect.zipRight(
+          drain.begun,
+          Effect.flatMap(WorkerSelf, (self) => self.drain)
+        )
+      )
+    )
+  )
+  const listening = Effect.fnUntraced(function* (bound: number) {
+    yield* Deferred.succeed(port, bound)
+    yield* Effect.logInfo(`llm-worker-rbee ${worker_id} listens on ${host}:${bound}`)
+    yield* announce(options, bound)
+  })
+
+  const graph = serve({ host, port: options.port, grace: timeouts.drain, onListening: listening }).pipe(
+    Layer.provide(HttpApiBuilder.api(WorkerApi)),
+    Layer.provide([
+      OpenHandlers,
+      workerHandlers({ worker_id, model_ref }),
+      HttpApiBuilder.middleware(WorkerApi, guarded)
+    ]),
+    Layer.provide([authLive(worker_id, key), load, closeSlots]),
+    Layer.provide([DrainLive, workerSelfMemory(shape.slots), EngineLlamaCpp, HiveCallbackHttp, TokensLive])
+  )
+  yield* Effect.raceFirst(runUntilStopped(graph, options), Deferred.await(failed))
+})

@@ -1,0 +1,84 @@
+/** Hives as the queen sees them. */
+import * as Schema from "effect/Schema"
+import { BackendReport } from "./Device.js"
+import { NodeName, QueenId } from "./Ids.js"
+import { Narration } from "./Narration.js"
+import { Megabytes } from "./Units.js"
+import { WorkerInfo } from "./Worker.js"
+
+/** `GET /v1/health` of queen and hive. */
+export const Health = Schema.Struct({
+  status: Schema.Literal("alive"),
+  version: Schema.String,
+  api_version: Schema.Literal("v1")
+}).annotations({ identifier: "Health" })
+export type Health = typeof Health.Type
+
+/** Where a hive is reached from here, and the token that opens it. */
+export const HiveAddress = Schema.Struct({
+  node: NodeName,
+  url: Schema.String,
+  token: Schema.Redacted(Schema.String)
+})
+export type HiveAddress = typeof HiveAddress.Type
+
+/** What `rbee hive start` prints: the hive that now runs on the node. `started` is false where one ran already. */
+export const HiveStarted = Schema.Struct({
+  pid: Schema.Int.pipe(Schema.positive()),
+  port: Schema.Int.pipe(Schema.between(1, 65535)),
+  token: Schema.Redacted(Schema.String),
+  version: Schema.String,
+  started: Schema.Boolean
+})
+export type HiveStarted = typeof HiveStarted.Type
+
+/** Phase 2b's result: a hive that answers. */
+export const HiveConnection = Schema.Struct({
+  address: HiveAddress,
+  version: Schema.String,
+  started: Schema.Boolean
+})
+export type HiveConnection = typeof HiveConnection.Type
+
+/** `GET /v1/resources`: RAM that a new process may take, and free disk of the models' folder. */
+export const Resources = Schema.Struct({
+  ram_total_mb: Megabytes,
+  ram_available_mb: Megabytes,
+  disk_free_mb: Megabytes
+}).annotations({ identifier: "Resources" })
+export type Resources = typeof Resources.Type
+
+/** Phase 3a's result. */
+export const HiveReport = Schema.Struct({
+  health: Health,
+  backends: Schema.Array(BackendReport),
+  worker_binaries: Schema.Array(Schema.String),
+  resources: Resources
+})
+export type HiveReport = typeof HiveReport.Type
+
+/**
+ * A queen's claim on a hive. A hive that was started for a queen exits when its last lease is released or runs out;
+ * a lease without an end (`ttl_s` null, a persistent queen's) never runs out.
+ */
+export const Lease = Schema.Struct({
+  queen_id: QueenId,
+  ttl_s: Schema.NullOr(Schema.Finite.pipe(Schema.positive()))
+}).annotations({ identifier: "Lease", parseOptions: { errors: "all" } })
+export type Lease = typeof Lease.Type
+
+/** What giving up a lease answers: narration, and last whether the hive, having no other lease, is going. */
+export const LeaseEvent = Schema.Union(
+  Narration,
+  Schema.Struct({ type: Schema.Literal("released"), stopping: Schema.Boolean })
+)
+export type LeaseEvent = typeof LeaseEvent.Type
+
+/** What `GET /v1/events` carries: first one `workers` event with all there are, then every change. */
+export const HiveEvent = Schema.Union(
+  Schema.Struct({ type: Schema.Literal("workers"), workers: Schema.Array(WorkerInfo) }),
+  Schema.Struct({ type: Schema.Literal("worker"), worker: WorkerInfo }),
+  Schema.Struct({ type: Schema.Literal("worker_gone"), id: Schema.String }),
+  Narration
+)
+export type HiveEvent = typeof HiveEvent.Type

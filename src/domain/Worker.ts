@@ -1,0 +1,89 @@
+/** Workers: one process, one model, one device. */
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { Backend, DeviceIndex } from "./Device.js"
+import { NodeName, WorkerId } from "./Ids.js"
+import { ModelRef } from "./ModelRef.js"
+import { WorkerShape } from "./Placement.js"
+import type { ProcessExit, ProcessIdentity } from "./Process.js"
+import { Bytes, Count, UnixSeconds } from "./Units.js"
+
+/** What a worker is doing. */
+export const WorkerState = Schema.Literal("loading", "idle", "busy", "draining").annotations({
+  identifier: "WorkerState"
+})
+export type WorkerState = typeof WorkerState.Type
+
+/** The worker type that this package ships. */
+export const builtInWorkerType = "llm-worker-rbee"
+
+/** A worker binary of a node's catalog (table `worker_binaries`): the command that starts it. */
+export const WorkerBinary = Schema.Struct({
+  worker_type: Schema.String,
+  version: Schema.String,
+  command: Schema.NonEmptyArray(Schema.String),
+  features: Schema.Array(Schema.String)
+})
+export type WorkerBinary = typeof WorkerBinary.Type
+
+const ready = {
+  worker_id: WorkerId,
+  url: Schema.String,
+  model_ref: Schema.String,
+  backend: Backend,
+  device: DeviceIndex,
+  vram_bytes: Bytes,
+  slots_total: Count
+}
+
+/** What the worker posts to its hive when the model is loaded (WK-2). `uri` is accepted for `url`, and never written. */
+export const ReadyReport = Schema.Union(
+  Schema.Struct(ready),
+  Schema.Struct({ ...ready, url: Schema.propertySignature(ready.url).pipe(Schema.fromKey("uri")) })
+).annotations({ identifier: "ReadyReport" })
+export type ReadyReport = typeof ReadyReport.Type
+
+/** A worker as registries keep it and lists show it. `url` is the worker's address on its own node. */
+export const WorkerInfo = Schema.Struct({
+  id: WorkerId,
+  node: NodeName,
+  url: Schema.String,
+  model_ref: Schema.String,
+  backend: Backend,
+  device: DeviceIndex,
+  state: WorkerState,
+  pid: Schema.Int.pipe(Schema.positive()),
+  last_activity: UnixSeconds,
+  slots_total: Count,
+  slots_available: Count,
+  vram_bytes: Bytes
+}).annotations({ identifier: "WorkerInfo" })
+export type WorkerInfo = typeof WorkerInfo.Type
+
+/** A worker together with the key that opens it: for the queen, and for the keeper that asked. */
+export const WorkerHandle = Schema.Struct({
+  worker: WorkerInfo,
+  api_key: Schema.Redacted(Schema.String)
+}).annotations({ identifier: "WorkerHandle" })
+export type WorkerHandle = typeof WorkerHandle.Type
+
+/** A worker as its hive keeps it: with its process, its key and its log. `exit` waits for the process's end. */
+export interface HostedWorker extends WorkerHandle {
+  readonly identity: ProcessIdentity
+  readonly exit: Effect.Effect<ProcessExit>
+  readonly log_path: string
+}
+
+/** `POST /v1/workers/spawn`: phases 5 to 11. */
+export const SpawnRequest = Schema.Struct({
+  model: ModelRef,
+  backend: Schema.optionalWith(Backend, { default: () => "cpu" as const }),
+  device: Schema.optionalWith(Schema.NullOr(DeviceIndex), { default: () => null }),
+  worker_type: Schema.optionalWith(Schema.String.pipe(Schema.pattern(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/)), {
+    default: () => builtInWorkerType
+  }),
+  slots: Schema.optionalWith(WorkerShape.fields.slots, { default: () => 1 }),
+  ctx_size: Schema.optionalWith(WorkerShape.fields.ctx_size, { default: () => null }),
+  threads: Schema.optionalWith(WorkerShape.fields.threads, { default: () => null })
+}).annotations({ identifier: "SpawnRequest", parseOptions: { errors: "all" } })
+export type SpawnRequest = typeof SpawnRequest.Type

@@ -1,0 +1,58 @@
+/** Errors of the registry and of the way from daemon to daemon. */
+import * as Schema from "effect/Schema"
+import { NodeName } from "../Ids.js"
+import { Count } from "../Units.js"
+
+/** EH-010. */
+export class NodeNotFound extends Schema.TaggedError<NodeNotFound>()("NodeNotFound", { node: NodeName }) {}
+
+/** EH-011b. */
+export class NodeAlreadyExists extends Schema.TaggedError<NodeAlreadyExists>()("NodeAlreadyExists", {
+  node: NodeName
+}) {}
+
+/** The queen's database could not be opened, read or written. `database` is the file's name. */
+export class RegistryUnavailable extends Schema.TaggedError<RegistryUnavailable>()("RegistryUnavailable", {
+  database: Schema.String,
+  reason: Schema.String
+}) {}
+
+/** The hive's database could not be opened, read or written. `database` is the file's name. */
+export class CatalogUnavailable extends Schema.TaggedError<CatalogUnavailable>()("CatalogUnavailable", {
+  database: Schema.String,
+  reason: Schema.String
+}) {}
+
+/** No queen answers at the address. */
+export class QueenUnreachable extends Schema.TaggedError<QueenUnreachable>()("QueenUnreachable", {
+  url: Schema.String,
+  reason: Schema.String
+}) {}
+
+/** The hive's process did not come up on the node. */
+export class HiveStartFailed extends Schema.TaggedError<HiveStartFailed>()("HiveStartFailed", {
+  node: NodeName,
+  reason: Schema.String,
+  log_lines: Schema.Array(Schema.String)
+}) {}
+
+/** EH-002a. */
+export class HiveUnreachable extends Schema.TaggedError<HiveUnreachable>()("HiveUnreachable", {
+  node: NodeName,
+  attempts: Count,
+  reason: Schema.String
+}) {}
+
+/** EH-002b. Something answered that does not speak the hive's contract. */
+export class InvalidHiveResponse extends Schema.TaggedError<InvalidHiveResponse>()("InvalidHiveResponse", {
+  node: NodeName,
+  reason: Schema.String
+}) {}
+
+/** EH-019b. Two parts of rbee of versions that do not go together; `required` is a semver range. */
+export class VersionMismatch extends Schema.TaggedError<VersionMismatch>()("VersionMismatch", {
+  part: Schema.Literal("rbee-hive", "queen-rbee"),
+  node: NodeName,
+  required: Schema.String,
+  actual: Schema.String
+}) {}

@@ -1,0 +1,136 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
+import { type ProcessExit, ProcessIdentity } from "../domain/Process.js"
+import { type DaemonRole, Daemons, type StartOptions } from "../services/Daemons.js"
+import { Installation } from "../services/Installation.js"
+import { type LaunchProblem, Processes } from "../services/Processes.js"
+import { Settings } from "../services/Settings.js"
+import { writePrivate } from "./privateFile.js"
+import { identityOf } from "./processIdentity.js"
+
+/** `run/<role>.json`, readable for its owner alone. */
+const Record = Schema.parseJson(
+  Schema.Struct({ identity: ProcessIdentity, port: Schema.Int, token: Schema.Option(Schema.Redacted(Schema.String)) })
+)
+
+/** What a daemon writes to descriptor 3 when it listens. */
+const Listening = Schema.parseJson(Schema.Struct({ port: Schema.Int }))
+
+/** The first line that comes through the pipe; none where it closes without one: the daemon has ended. */
+const firstLine = (child: ChildProcess): Effect.Effect<Option.Option<string>> =>
+  Effect.async((resume) => {
+    const pipe = child.stdio[3]
+    let text = ""
+    pipe?.on("data", (chunk: Buffer) => {
+      text += chunk.toString("utf8")
+      if (text.includes("\n")) resume(Effect.succeedSome(text))
+    })
+    pipe?.once("close", () => resume(Effect.succeed(text === "" ? Option.none() : Option.some(text))))
+    child.once("error", () => resume(Effect.succeedNone))
+  })
+
+/** Removes a record if it is this process's; a successor's stays. */
+const removeOwn = (path: string): void => {
+  try {
+    const { identity } = Schema.decodeSync(Record)(Fs.readFileSync(path, "utf8"))
+    if (identity.pid === process.pid) Fs.rmSync(path)
+  } catch {
+    // no record of ours to take back
+  }
+}
+
+const make = Effect.gen(function* () {
+  const { home, timeouts } = yield* Settings
+  const { command } = yield* Installation
+  const processes = yield* Processes
+  const [file, ...prefix] = command
+  const recordPath = (role: DaemonRole) => Path.join(home, "run", `${role}.json`)
+  const logPath = (role: DaemonRole) => Path.join(home, "logs", `${role}.log`)
+
+  const spawnDaemon = (role: DaemonRole, { args, token, attached }: StartOptions) =>
+    Effect.try({
+      try: () => {
+        Fs.mkdirSync(Path.join(home, "logs"), { recursive: true, mode: 0o700 })
+        const log = Fs.openSync(logPath(role), "a", 0o600)
+        try {
+          // A session of its own in any case: Ctrl+C at the terminal is for the command, which then decides.
+          const child = spawn(
+            file,
+            [...prefix, role, "serve", ...args, "--ready-fd", "3", ...(attached ? ["--attached"] : [])].concat(
+              Option.isSome(token) ? ["--token-stdin"] : []
+            ),
+            { detached: true, stdio: ["pipe", log, log, "pipe"] }
+          )
+          const stdin = child.stdin
+          stdin?.on("error", () => {}) // a daemon that ended at once; its log tells why
+          stdin?.write(`${Option.match(token, { onNone: () => "", onSome: Redacted.value })}\n`)
+          if (!attached) stdin?.end()
+          return child
+        } finally {
+          Fs.closeSync(log)
+        }
+      },
+      catch: (error): LaunchProblem => ({ reason: error instanceof Error ? error.message : String(error) })
+    })
+
+  const start = Effect.fn("Daemons.start")(function* (role: DaemonRole, options: StartOptions) {
+    const child = yield* spawnDaemon(role, options)
+    const exit = yield* Deferred.make<ProcessExit>()
+    const runtime = yield* Effect.runtime()
+    child.once("exit", (code, signal) => Runtime.runFork(runtime)(Deferred.succeed(exit, { code, signal })))
+    const line = yield* Effect.timeoutOption(firstLine(child), timeouts.daemon_start)
+    const listening = Either.flatMap(
+      Either.fromOption(Option.flatten(line), () => "no answer"),
+      Schema.decodeEither(Listening)
+    )
+    const identity = Option.flatMap(Option.fromNullable(child.pid), identityOf)
+    if (Either.isLeft(listening) || Option.isNone(identity)) {
+      child.kill("SIGKILL")
+      const why = Option.isNone(line)
+        ? `it did not listen within ${Duration.format(timeouts.daemon_start)}`
+        : "it ended at once"
+      const words = yield* processes.tail(logPath(role), 8)
+      return yield* Effect.fail<LaunchProblem>({ reason: [why, ...words].join("\n  ") })
+    }
+    child.unref()
+    return {
+      identity: identity.value,
+      port: listening.right.port,
+      token: options.token,
+      exit: Deferred.await(exit)
+    }
+  })
+
+  return Daemons.of({
+    start,
+    running: Effect.fn("Daemons.running")(function* (role: DaemonRole) {
+      const record = yield* Effect.option(
+        Effect.flatMap(
+          Effect.try(() => Fs.readFileSync(recordPath(role), "utf8")),
+          Schema.decode(Record)
+        )
+      )
+      return Option.isSome(record) && (yield* processes.isAlive(record.value.identity)) ? record : Option.none()
+    }),
+    record: Effect.fn("Daemons.record")(function* (role: DaemonRole, port: number, token) {
+      const identity = Option.getOrThrow(identityOf(process.pid)) // we are alive
+      const text = yield* Effect.orDie(Schema.encode(Record)({ identity, port, token }))
+      yield* Effect.promise(() => writePrivate(recordPath(role), text))
+    }),
+    // At the very end: until then whoever waits for our end can see by the record whom to wait for.
+    forget: (role) => Effect.sync(() => process.once("exit", () => removeOwn(recordPath(role))))
+  })
+})
+
+/** Daemons of this package, recorded in `run/` of the home folder, logging to `logs/`. */
+export const DaemonsLive: Layer.Layer<Daemons, never, Settings | Installation | Processes> = Layer.effect(Daemons, make)

@@ -1,0 +1,76 @@
+/** The end of a server's life: no new work, the running requests may finish, then everything is closed. */
+import { createServer, type Server } from "node:http"
+import type * as HttpApp from "@effect/platform/HttpApp"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+
+/** One server's state of draining. */
+export class Drain extends Context.Tag("rbee/http/Drain")<
+  Drain,
+  {
+    /** Node's own server, so that its idle and remaining sockets can be closed. */
+    readonly server: Server
+    /** From here on new work is refused. */
+    readonly begin: Effect.Effect<void>
+    readonly isDraining: Effect.Effect<boolean>
+    /** Waits until draining begins: endless event streams end by it. */
+    readonly begun: Effect.Effect<void>
+    /** Requests that are being answered, their bodies included. */
+    readonly inFlight: SubscriptionRef.SubscriptionRef<number>
+  }
+>() {}
+
+/** A server that is not draining yet. */
+export const DrainLive = Layer.effect(
+  Drain,
+  Effect.gen(function* () {
+    const begun = yield* Deferred.make<void>()
+    return {
+      server: createServer(),
+      begin: Effect.asVoid(Deferred.succeed(begun, undefined)),
+      isDraining: Deferred.isDone(begun),
+      begun: Deferred.await(begun),
+      inFlight: yield* SubscriptionRef.make(0)
+    }
+  })
+)
+
+/** Counts the requests that are being answered. */
+export const counted = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R | Drain> =>
+  Effect.flatMap(Drain, ({ inFlight }) =>
+    Effect.acquireUseRelease(
+      SubscriptionRef.update(inFlight, (n) => n + 1),
+      () => app,
+      () => SubscriptionRef.update(inFlight, (n) => n - 1)
+    )
+  )
+
+/**
+ * When the scope ends: begins to drain, waits for the running requests for `grace`, then cuts what is left and waits until the
+ * cut requests have let go of what they held. Provided with the server, so that it runs before anything that requests use is closed.
+ */
+export const drainAtEnd = (grace: Duration.DurationInput): Layer.Layer<never, never, Drain> =>
+  Layer.scopedDiscard(
+    Effect.flatMap(Drain, ({ server, begin, inFlight }) => {
+      // The sockets between requests are closed on the way, or keep-alive would hold the server open.
+      const idle = inFlight.changes.pipe(
+        Stream.tap(() => Effect.sync(() => server.closeIdleConnections())),
+        Stream.takeUntil((n) => n === 0),
+        Stream.runDrain,
+        Effect.interruptible
+      )
+      return Effect.addFinalizer(() =>
+        begin.pipe(
+          Effect.zipRight(Effect.timeoutOption(idle, grace)),
+          Effect.zipRight(Effect.sync(() => server.close())),
+          Effect.zipRight(Effect.sync(() => server.closeAllConnections())),
+          Effect.zipRight(Effect.timeoutOption(idle, "1 second"))
+        )
+      )
+    })
+  )

@@ -1,0 +1,71 @@
+import * as HttpApiClient from "@effect/platform/HttpApiClient"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as EventStream from "../../api/EventStream.js"
+import { AddNodeEvent, QueenApi, QueenStreams } from "../../api/QueenApi.js"
+import { QueenUnreachable } from "../../domain/errors/Hive.js"
+import { RbeeError } from "../../domain/errors/index.js"
+import { Narration } from "../../domain/Narration.js"
+import { StreamCut } from "../../domain/StreamCut.js"
+import { TaskEvent } from "../../domain/Task.js"
+import { type QueenAddress, QueenClient } from "../../services/QueenClient.js"
+import { Settings } from "../../services/Settings.js"
+import { aimedAt, causeOf, eventsOf, HttpClientLive, transformClient } from "./Client.js"
+
+const isRbeeError = Schema.is(RbeeError)
+
+/** Errors of the catalogue come through as they are; anything else means that no queen could be talked to. */
+const explain =
+  ({ url }: QueenAddress) =>
+  (error: unknown): RbeeError =>
+    isRbeeError(error)
+      ? error
+      : new QueenUnreachable({ url, reason: error instanceof StreamCut ? error.reason : causeOf(error) })
+
+const accept = EventStream.mediaType
+
+const make = Effect.gen(function* () {
+  const { timeouts } = yield* Settings
+  const api = yield* HttpApiClient.make(QueenApi, { transformClient })
+  const streams = yield* HttpApiClient.make(QueenStreams, { transformClient })
+
+  const ask = <A, E>(queen: QueenAddress, call: Effect.Effect<A, E>) =>
+    aimedAt(queen)(call).pipe(Effect.mapError(explain(queen)))
+
+  return QueenClient.of({
+    health: (queen) =>
+      aimedAt(queen)(api.open.alive({})).pipe(
+        Effect.timeout(timeouts.http_connect),
+        Effect.mapError((error) => new QueenUnreachable({ url: queen.url, reason: causeOf(error) }))
+      ),
+    submit: (queen, payload, deadline) =>
+      eventsOf(
+        queen,
+        TaskEvent,
+        streams.tasks.submit({
+          payload,
+          headers: { accept, "x-request-deadline": Option.getOrUndefined(Option.map(deadline, DateTime.formatIso)) },
+          withResponse: true
+        })
+      ).pipe(Stream.mapError(explain(queen))),
+    addNode: (queen, payload) =>
+      eventsOf(queen, AddNodeEvent, streams.registry.add({ payload, headers: { accept }, withResponse: true })).pipe(
+        Stream.map((event) => (event.type === "node" ? event.node : event)),
+        Stream.mapError(explain(queen))
+      ),
+    listNodes: (queen) => Effect.map(ask(queen, api.registry.list({})), ({ nodes }) => nodes),
+    removeNode: (queen, name) => ask(queen, api.registry.remove({ path: { name } })),
+    shutdown: (queen) =>
+      eventsOf(queen, Narration, api.tasks.shutdown({ withResponse: true })).pipe(Stream.mapError(explain(queen)))
+  })
+})
+
+/** Queens over HTTP. */
+export const QueenClientHttp: Layer.Layer<QueenClient, never, Settings> = Layer.provide(
+  Layer.effect(QueenClient, make),
+  HttpClientLive
+)

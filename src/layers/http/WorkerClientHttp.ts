@@ -1,0 +1,80 @@
+import * as HttpApiClient from "@effect/platform/HttpApiClient"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { LoadingEvent, WorkerApi, WorkerStreams } from "../../api/WorkerApi.js"
+import {
+  ContextOverflow,
+  InvalidRequest,
+  Unauthorized,
+  WorkerBusy,
+  WorkerDraining,
+  WorkerLoading
+} from "../../domain/errors/index.js"
+import { InferenceEvent } from "../../domain/Inference.js"
+import { StreamCut } from "../../domain/StreamCut.js"
+import { Settings } from "../../services/Settings.js"
+import { type WorkerAddress, WorkerClient, type WorkerRefusal } from "../../services/WorkerClient.js"
+import { aimedAt, causeOf, eventsOf, HttpClientLive, isRefused, transformClient } from "./Client.js"
+
+const isRefusal = Schema.is(
+  Schema.Union(WorkerBusy, WorkerDraining, WorkerLoading, ContextOverflow, InvalidRequest, Unauthorized)
+)
+
+/** Refusals come through as they are; everything else means that the answer was cut. */
+const explain = (error: unknown): WorkerRefusal | StreamCut => (isRefusal(error) ? error : cut(error))
+
+const cut = (error: unknown): StreamCut =>
+  error instanceof StreamCut
+    ? error
+    : new StreamCut({
+        begun: false,
+        refused: isRefused(error),
+        reason: Predicate.isTagged(error, "TimeoutException") ? "no answer in time" : causeOf(error)
+      })
+
+const at = ({ url, api_key }: WorkerAddress) => ({ url, token: Option.some(api_key) })
+
+const make = Effect.gen(function* () {
+  const { timeouts } = yield* Settings
+  const api = yield* HttpApiClient.make(WorkerApi, { transformClient })
+  const streams = yield* HttpApiClient.make(WorkerStreams, { transformClient })
+
+  return WorkerClient.of({
+    isUp: (worker) =>
+      aimedAt(at(worker))(api.open.health({})).pipe(
+        Effect.timeout(timeouts.http_connect),
+        Effect.match({ onFailure: () => false, onSuccess: () => true })
+      ),
+    status: (worker) =>
+      aimedAt(at(worker))(api.worker.status({})).pipe(Effect.timeout("2 seconds"), Effect.mapError(cut)),
+    loading: (worker) =>
+      eventsOf(at(worker), LoadingEvent, streams.worker.loading({ withResponse: true })).pipe(
+        Stream.filter((event) => event.stage !== "ready"),
+        Stream.mapError((error) => (error instanceof Unauthorized ? error : cut(error)))
+      ),
+    infer: (worker, payload, deadline) =>
+      eventsOf(
+        at(worker),
+        InferenceEvent,
+        streams.worker.infer({
+          payload,
+          headers: { "x-request-deadline": Option.getOrUndefined(Option.map(deadline, DateTime.formatIso)) },
+          withResponse: true
+        })
+      ).pipe(Stream.mapError(explain)),
+    cancel: (worker, request_id) =>
+      aimedAt(at(worker))(api.worker.cancel({ path: { request_id } })).pipe(Effect.mapError(cut)),
+    shutdown: (worker) => aimedAt(at(worker))(api.worker.shutdown({})).pipe(Effect.mapError(cut), Effect.asVoid)
+  })
+})
+
+/** Workers over HTTP. */
+export const WorkerClientHttp: Layer.Layer<WorkerClient, never, Settings> = Layer.provide(
+  Layer.effect(WorkerClient, make),
+  HttpClientLive
+)

@@ -1,0 +1,17 @@
+/** Files for our eyes only. */
+import * as Fs from "node:fs/promises"
+import * as Path from "node:path"
+
+/** Writes a file that is 0600 from its first moment and appears whole: a temporary name, fsync, rename. Folders are 0700. */
+export const writePrivate = async (path: string, text: string): Promise<void> => {
+  await Fs.mkdir(Path.dirname(path), { recursive: true, mode: 0o700 })
+  const temporary = `${path}.${process.pid}.tmp`
+  const file = await Fs.open(temporary, "w", 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await Fs.rename(temporary, path)
+}

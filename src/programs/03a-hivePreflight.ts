@@ -1,0 +1,61 @@
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { VersionMismatch } from "../domain/errors/Hive.js"
+import { BackendUnavailable, CudaUnavailable } from "../domain/errors/Resource.js"
+import { WorkerBinaryNotFound } from "../domain/errors/Worker.js"
+import type { HiveAddress, HiveReport } from "../domain/Hive.js"
+import type { InferenceTask } from "../domain/Task.js"
+import { compatible } from "../domain/Version.js"
+import { type HiveCallError, HiveClient } from "../services/HiveClient.js"
+import { type Narrator, voiceOf } from "../services/Narrator.js"
+import { Versions } from "../services/Versions.js"
+
+const say = voiceOf("queen-rbee")
+
+/**
+ * Phase 3a: is the hive well, of a version that goes with ours, and able to do what the task asks? CUDA that is not there is
+ * `CudaUnavailable` with the driver's own reason, already here, before anything is fetched or spawned.
+ * Building a missing worker binary (phase 3b over the wire) comes with worker provisioning.
+ */
+export const hivePreflight: (
+  hive: HiveAddress,
+  task: InferenceTask
+) => Effect.Effect<
+  HiveReport,
+  HiveCallError | VersionMismatch | WorkerBinaryNotFound | BackendUnavailable | CudaUnavailable,
+  HiveClient | Versions | Narrator
+> = Effect.fn("rbee.phase.hivePreflight")(function* (hive, task) {
+  const client = yield* HiveClient
+  const versions = yield* Versions
+  const health = yield* client.health(hive)
+  if (!versions.satisfies(health.version, compatible)) {
+    return yield* new VersionMismatch({
+      part: "rbee-hive",
+      node: hive.node,
+      required: compatible,
+      actual: health.version
+    })
+  }
+  const worker_binaries = yield* client.workerBinaries(hive)
+  if (!worker_binaries.includes(task.worker_type)) {
+    return yield* new WorkerBinaryNotFound({ worker_type: task.worker_type })
+  }
+  const backends = yield* client.backends(hive)
+  const available = Arr.filterMap(backends, (backend) =>
+    backend.available ? Option.some(backend.name) : Option.none()
+  )
+  if (!available.includes(task.backend)) {
+    const reason = backends.find(({ name }) => name === task.backend)?.reason
+    return yield* task.backend === "cuda"
+      ? new CudaUnavailable({ reason: reason ?? "the node reports no CUDA" })
+      : new BackendUnavailable({ backend: task.backend, available })
+  }
+  const resources = yield* client.resources(hive)
+  yield* say(
+    "🩺",
+    `Hive ${health.version} is well: backends ${available.join(", ")}; ` +
+      `${resources.ram_available_mb} MB RAM and ${resources.disk_free_mb} MB disk free`
+  )
+  return { health, backends, worker_binaries, resources }
+})

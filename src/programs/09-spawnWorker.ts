@@ -1,0 +1,215 @@
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as Ref from "effect/Ref"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { ErrorEvent } from "../domain/errors/Envelope.js"
+import { SpawnError } from "../domain/errors/Phases.js"
+import { ModelLoadTimeout, NoFreePort, WorkerStartFailed, WorkerStartTimeout } from "../domain/errors/Worker.js"
+import { type NodeName, WorkerId } from "../domain/Ids.js"
+import type { ModelEntry } from "../domain/Model.js"
+import type { Placement } from "../domain/Placement.js"
+import type { ProcessExit } from "../domain/Process.js"
+import type { HostedWorker, ReadyReport, SpawnRequest, WorkerBinary } from "../domain/Worker.js"
+import { type Narrator, report, voiceOf } from "../services/Narrator.js"
+import { type LaunchedProcess, Processes } from "../services/Processes.js"
+import { ReadyCalls } from "../services/ReadyCalls.js"
+import { Settings } from "../services/Settings.js"
+import { Tokens } from "../services/Tokens.js"
+import { WorkerClient } from "../services/WorkerClient.js"
+import { WorkerFiles } from "../services/WorkerFiles.js"
+
+const say = voiceOf("rbee-hive")
+
+/** Everything that decides what is spawned and where. */
+export interface SpawnOrder {
+  readonly node: NodeName
+  readonly request: SpawnRequest
+  readonly model: ModelEntry
+  readonly binary: WorkerBinary
+  readonly placement: Placement
+  /** Where the worker calls when it is ready. */
+  readonly callback_url: string
+}
+
+/** A worker that is being started: what its command line names. */
+interface Starting {
+  readonly order: SpawnOrder
+  readonly id: WorkerId
+  readonly key: Redacted.Redacted
+  readonly port: number
+  readonly log_path: string
+}
+
+type Needs = Processes | WorkerFiles | WorkerClient | ReadyCalls | Tokens | Settings | Narrator
+
+/**
+ * Phase 9: a worker process that reported ready. One that ends before that, is too slow, or is no longer wanted leaves nothing
+ * behind: no process, no key file. Telling the kernel's out-of-memory kill from other kills comes with the worker lifecycle.
+ */
+export const spawnWorker: (order: SpawnOrder) => Effect.Effect<HostedWorker, SpawnError, Needs> = Effect.fn(
+  "rbee.phase.spawnWorker"
+)(function* (order) {
+  const tokens = yield* Tokens
+  const files = yield* WorkerFiles
+  const id = WorkerId.make(`w-${yield* tokens.id}`)
+  const starting = { order, id, key: yield* tokens.secret, port: yield* findPort, log_path: files.logPath(id) }
+  return yield* Effect.acquireUseRelease(
+    launch(starting),
+    (process) => awaitReady(starting, process),
+    (process, exit) => (Exit.isSuccess(exit) ? Effect.void : abandon(id, process))
+  )
+})
+
+/** The first free port of the range; taken ones are narrated (EH-012b). */
+const findPort = Effect.gen(function* () {
+  const { port_start: first, port_end: last } = (yield* Settings).worker
+  const { isPortFree } = yield* Processes
+  for (let port = first; port <= last; port++) {
+    if (yield* isPortFree(port)) return port
+    yield* say("🚧", `Port ${port} in use, trying ${port + 1}…`)
+  }
+  return yield* new NoFreePort({ first, last })
+})
+
+const launch = Effect.fnUntraced(function* ({ order, id, key, port, log_path }: Starting) {
+  const files = yield* WorkerFiles
+  const processes = yield* Processes
+  const { device, device_uuid } = order.placement
+  const { slots, ctx_size, threads } = order.request
+  const optional = (flag: string, value: number | null) => (value === null ? [] : [flag, `${value}`])
+  yield* say("👷", `Starting worker ${id} on ${device}, port ${port}`)
+  return yield* processes
+    .launch({
+      command: [
+        ...order.binary.command,
+        ...["--worker-id", id, "--model", order.model.local_path],
+        ...["--backend", device.backend, "--device", `${device.index}`, "--port", `${port}`, "--slots", `${slots}`],
+        ...[...optional("--ctx-size", ctx_size), ...optional("--threads", threads)],
+        ...["--callback-url", order.callback_url, "--api-key-file", yield* files.writeKey(id, key)]
+      ],
+      // With a larger pool the engine's threads spin against libuv's: 59 against 173 tokens/s in one stream.
+      env: { UV_THREADPOOL_SIZE: "1", ...(device_uuid === null ? {} : pinnedTo(device_uuid)) },
+      log_path
+    })
+    .pipe(
+      Effect.catchAll(({ reason }) =>
+        Effect.zipRight(
+          files.remove(id),
+          new WorkerStartFailed({ worker_id: id, exit_code: null, signal: null, log_lines: [reason], log_path })
+        )
+      )
+    )
+})
+
+/** The engine has no option for a device; the driver has. By UUID, since indices shift when a device fails. */
+const pinnedTo = (uuid: string) => ({ CUDA_DEVICE_ORDER: "PCI_BUS_ID", CUDA_VISIBLE_DEVICES: uuid })
+
+/** Whichever comes first: the ready callback, the process's end, or a deadline. */
+const awaitReady = Effect.fnUntraced(function* (starting: Starting, process: LaunchedProcess) {
+  const ended = Effect.flatMap(process.exit, (exit) => Effect.flatMap(explainExit(starting, exit), Effect.fail))
+  const ready = yield* Effect.raceFirst(whenReady(starting), ended)
+  return hosted(starting, process, ready, Math.floor((yield* Clock.currentTimeMillis) / 1000))
+})
+
+const whenReady = ({ id, key, port, log_path }: Starting) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { worker_start, model_load } = (yield* Settings).timeouts
+      const client = yield* WorkerClient
+      const worker = { url: `http://127.0.0.1:${port}`, api_key: key }
+      const called = yield* Effect.flatMap(ReadyCalls, (calls) => calls.expect(id, key))
+      const up = client
+        .isUp(worker)
+        .pipe(Effect.repeat({ until: (yes) => yes, schedule: Schedule.spaced("25 millis") }))
+      yield* Effect.timeoutFail(up, {
+        duration: worker_start,
+        onTimeout: () =>
+          new WorkerStartTimeout({ worker_id: id, timeout_s: Duration.toSeconds(worker_start), log_path })
+      })
+      const layers = yield* Ref.make({ layers_loaded: 0, layers_total: 0 })
+      const progress = Stream.runForEach(client.loading(worker), (event) =>
+        Ref.set(layers, event).pipe(Effect.zipRight(report(event)))
+      )
+      // The progress is for show: where its stream breaks, the callback or the process's end still tell the truth.
+      yield* Effect.forkScoped(Effect.ignoreLogged(progress))
+      return yield* Effect.timeoutTo(Effect.asSome(called), {
+        duration: model_load,
+        onSuccess: (answer) => answer,
+        onTimeout: () => Option.none<ReadyReport>()
+      }).pipe(
+        Effect.flatMap(
+          Option.match({
+            onSome: Effect.succeed,
+            onNone: () =>
+              Effect.flatMap(Ref.get(layers), ({ layers_loaded, layers_total }) =>
+                Effect.fail(
+                  new ModelLoadTimeout({
+                    worker_id: id,
+                    timeout_s: Duration.toSeconds(model_load),
+                    layers_loaded,
+                    layers_total,
+                    log_path
+                  })
+                )
+              )
+          })
+        )
+      )
+    })
+  )
+
+/** Why it ended: the error that the worker wrote as its last words, or else its exit with the last lines of its log. */
+const explainExit = Effect.fnUntraced(function* ({ id, log_path }: Starting, { code, signal }: ProcessExit) {
+  const { tail } = yield* Processes
+  const log_lines = yield* tail(log_path, 20)
+  const words = Option.flatMap(Option.fromNullable(log_lines.at(-1)), decodeLastWords)
+  return Option.getOrElse(
+    Option.filter(
+      Option.map(words, ({ error }) => error),
+      isSpawnError
+    ),
+    () => new WorkerStartFailed({ worker_id: id, exit_code: code, signal, log_lines, log_path })
+  )
+})
+
+const decodeLastWords = Schema.decodeUnknownOption(Schema.parseJson(ErrorEvent))
+const isSpawnError = Schema.is(SpawnError)
+
+const abandon = Effect.fnUntraced(function* (id: WorkerId, { identity }: LaunchedProcess) {
+  const { stop } = yield* Processes
+  const files = yield* WorkerFiles
+  yield* stop(identity, Duration.seconds(2))
+  yield* files.remove(id)
+})
+
+const hosted = (
+  { order, id, key, log_path }: Starting,
+  { identity, exit }: LaunchedProcess,
+  ready: ReadyReport,
+  now_unix: number
+): HostedWorker => ({
+  worker: {
+    id,
+    node: order.node,
+    url: ready.url,
+    model_ref: order.model.reference,
+    backend: order.placement.device.backend,
+    device: order.placement.device.index,
+    state: "idle",
+    pid: identity.pid,
+    last_activity: now_unix,
+    slots_total: ready.slots_total,
+    slots_available: ready.slots_total,
+    vram_bytes: ready.vram_bytes
+  },
+  api_key: key,
+  identity,
+  exit,
+  log_path
+})

@@ -1,0 +1,49 @@
+/** Queens and hives as processes of this machine. */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import type { ProcessExit, ProcessIdentity } from "../domain/Process.js"
+import type { LaunchProblem } from "./Processes.js"
+
+/** The daemons that are started in the background. */
+export type DaemonRole = "queen" | "hive"
+
+/** A daemon that runs, as it recorded itself in `run/`. */
+export interface RunningDaemon {
+  readonly identity: ProcessIdentity
+  readonly port: number
+  /** The key that opens it, where it has one. */
+  readonly token: Option.Option<Redacted.Redacted>
+}
+
+/** A daemon that we started: it listens already. */
+export interface StartedDaemon extends RunningDaemon {
+  /** Waits for its end. */
+  readonly exit: Effect.Effect<ProcessExit>
+}
+
+/** How a daemon is to be started. */
+export interface StartOptions {
+  /** The arguments after `rbee <role> serve`. */
+  readonly args: ReadonlyArray<string>
+  /** Handed over by standard input. */
+  readonly token: Option.Option<Redacted.Redacted>
+  /** An attached daemon ends when we do, however that happens; the others stay. */
+  readonly attached: boolean
+}
+
+/** Starting daemons, and finding the ones that run. */
+export class Daemons extends Context.Tag("rbee/Daemons")<
+  Daemons,
+  {
+    /** Starts a daemon of this package and waits until it listens. Fails with its last log lines. */
+    readonly start: (role: DaemonRole, options: StartOptions) => Effect.Effect<StartedDaemon, LaunchProblem>
+    /** The daemon of that role in this home folder, if its process is alive. */
+    readonly running: (role: DaemonRole) => Effect.Effect<Option.Option<RunningDaemon>>
+    /** Records this process as the daemon of that role. */
+    readonly record: (role: DaemonRole, port: number, token: Option.Option<Redacted.Redacted>) => Effect.Effect<void>
+    /** Takes the record back when this process ends, if it is still its own. */
+    readonly forget: (role: DaemonRole) => Effect.Effect<void>
+  }
+>() {}

@@ -1,0 +1,18 @@
+/** The hives that this queen holds. */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type { ConnectHiveError } from "../domain/errors/Phases.js"
+import type { TunnelFailed } from "../domain/errors/Ssh.js"
+import type { HiveConnection } from "../domain/Hive.js"
+import type { NodeRecord } from "../domain/Node.js"
+import type { Narrator } from "./Narrator.js"
+
+/** One connection per node, made by phases 2a and 2b at the first ask, shared by all requests, given up with the queen. */
+export class Hives extends Context.Tag("rbee/Hives")<
+  Hives,
+  {
+    readonly connect: (node: NodeRecord) => Effect.Effect<HiveConnection, ConnectHiveError, Narrator>
+    /** An address on a node's loopback as it is reached from this machine: through a tunnel where one is needed. */
+    readonly reach: (node: NodeRecord, url: string) => Effect.Effect<string, TunnelFailed>
+  }
+>() {}

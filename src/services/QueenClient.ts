@@ -1,0 +1,41 @@
+/** The queen as the keeper talks to it. */
+import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import type * as Stream from "effect/Stream"
+import type { QueenUnreachable } from "../domain/errors/Hive.js"
+import type { RbeeError } from "../domain/errors/index.js"
+import type { Health } from "../domain/Hive.js"
+import type { NodeName } from "../domain/Ids.js"
+import type { Narration } from "../domain/Narration.js"
+import type { NewNode, NodeRecord } from "../domain/Node.js"
+import type { InferenceTask, TaskEvent } from "../domain/Task.js"
+
+/** Where a queen is reached, and the token that opens it, where it wants one. */
+export interface QueenAddress {
+  readonly url: string
+  readonly token: Option.Option<Redacted.Redacted>
+}
+
+/** The queen's contract, as far as the keeper uses it. */
+export class QueenClient extends Context.Tag("rbee/QueenClient")<
+  QueenClient,
+  {
+    /** Whether a queen answers there, and which; asked once. */
+    readonly health: (queen: QueenAddress) => Effect.Effect<Health, QueenUnreachable>
+    /** Phases 0 to 12: reports, and last the worker. */
+    readonly submit: (
+      queen: QueenAddress,
+      task: InferenceTask,
+      deadline: Option.Option<DateTime.Utc>
+    ) => Stream.Stream<TaskEvent, RbeeError>
+    /** Tests a node's SSH and records it: narration, and last the record. */
+    readonly addNode: (queen: QueenAddress, node: NewNode) => Stream.Stream<Narration | NodeRecord, RbeeError>
+    readonly listNodes: (queen: QueenAddress) => Effect.Effect<ReadonlyArray<NodeRecord>, RbeeError>
+    readonly removeNode: (queen: QueenAddress, name: NodeName) => Effect.Effect<void, RbeeError>
+    /** Phase 14: narration until everything the queen started is gone. */
+    readonly shutdown: (queen: QueenAddress) => Stream.Stream<Narration, RbeeError>
+  }
+>() {}

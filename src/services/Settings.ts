@@ -1,0 +1,40 @@
+/** The configuration, read once (cli.md, "Configuration"). */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+
+/** Times and retries of phases.md, all configurable. */
+export interface Timeouts {
+  readonly ssh_connect: Duration.Duration
+  readonly ssh_command: Duration.Duration
+  readonly http_connect: Duration.Duration
+  readonly http_total: Duration.Duration
+  readonly daemon_start: Duration.Duration
+  readonly worker_start: Duration.Duration
+  readonly model_load: Duration.Duration
+  readonly inference_stall: Duration.Duration
+  readonly cancel: Duration.Duration
+  readonly drain: Duration.Duration
+  readonly heartbeat: Duration.Duration
+  readonly lease: Duration.Duration
+}
+
+/** Every setting as a plain value, environment and file already merged. Paths are absolute. */
+export interface Configuration {
+  /** `RBEE_HOME`: holds all state. */
+  readonly home: string
+  readonly queen: { readonly host: string; readonly port: number; readonly database: string }
+  readonly hive: { readonly host: string; readonly port: number }
+  readonly worker: { readonly port_start: number; readonly port_end: number }
+  readonly remote: { readonly binary_path: string | null }
+  readonly models: { readonly dir: string }
+  readonly timeouts: Timeouts
+  /** The key of the queen at the configured address, where it wants one. */
+  readonly auth: { readonly token: Option.Option<Redacted.Redacted> }
+  /** The user's own environment, as far as phases need it. */
+  readonly user: { readonly home: string; readonly ssh_agent: string | null }
+}
+
+/** The settings of this process. */
+export class Settings extends Context.Tag("rbee/Settings")<Settings, Configuration>() {}

@@ -1,0 +1,23 @@
+/** What the hive puts on disk for a worker. */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import type { WorkerId } from "../domain/Ids.js"
+import type { HostedWorker, WorkerBinary } from "../domain/Worker.js"
+
+/** Files of `run/` and `logs/` that belong to a worker, and the worker that this package ships. */
+export class WorkerFiles extends Context.Tag("rbee/WorkerFiles")<
+  WorkerFiles,
+  {
+    /** The worker of this very package. */
+    readonly builtIn: WorkerBinary
+    /** Writes the worker's key to a 0600 file and gives its path. */
+    readonly writeKey: (id: WorkerId, key: Redacted.Redacted) => Effect.Effect<string>
+    /** Notes what runs, so that a later hive can find it. */
+    readonly record: (worker: HostedWorker) => Effect.Effect<void>
+    /** Where the worker's log goes. */
+    readonly logPath: (id: WorkerId) => string
+    /** Removes key and record; the log stays. */
+    readonly remove: (id: WorkerId) => Effect.Effect<void>
+  }
+>() {}

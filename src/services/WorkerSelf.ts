@@ -1,0 +1,47 @@
+/** The worker process's own state: its model, its slots, its requests. */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { WorkerBusy } from "../domain/errors/Request.js"
+import type { WorkerDraining, WorkerLoading } from "../domain/errors/Worker.js"
+import type { RequestId } from "../domain/Ids.js"
+import type { StopReason } from "../domain/Inference.js"
+import type { LoadingProgress } from "../domain/Narration.js"
+import type { WorkerState } from "../domain/Worker.js"
+import type { LoadedModel } from "./Engine.js"
+
+/** What the worker does at this moment. */
+export interface SelfStatus {
+  readonly state: WorkerState
+  readonly slots_total: number
+  readonly slots_available: number
+  readonly tokens_generated: number
+  readonly requests: ReadonlyArray<RequestId>
+}
+
+/** A request that holds a slot. */
+export interface SlotLease {
+  /** Waits until someone wants the request to end early, and says why. */
+  readonly ended: Effect.Effect<StopReason>
+}
+
+/** One model's worker. Slots are taken atomically; a slot is free when its request's scope has ended. */
+export class WorkerSelf extends Context.Tag("rbee/WorkerSelf")<
+  WorkerSelf,
+  {
+    readonly status: Effect.Effect<SelfStatus>
+    readonly model: Effect.Effect<LoadedModel, WorkerLoading>
+    readonly loadingProgress: (progress: LoadingProgress) => Effect.Effect<void>
+    readonly modelLoaded: (model: LoadedModel) => Effect.Effect<void>
+    /** Progress from now until the model is loaded. */
+    readonly loading: Stream.Stream<LoadingProgress>
+    /** Takes a slot for the request until the scope ends. */
+    readonly takeSlot: (id: RequestId) => Effect.Effect<SlotLease, WorkerBusy | WorkerDraining, Scope.Scope>
+    /** Ends a request early; returns when its slot is free. An unknown id is no error. */
+    readonly cancel: (id: RequestId) => Effect.Effect<void>
+    readonly countTokens: (tokens: number) => Effect.Effect<void>
+    /** From here on no slot is given any more. */
+    readonly drain: Effect.Effect<void>
+  }
+>() {}

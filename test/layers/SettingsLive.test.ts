@@ -1,0 +1,190 @@
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import type { ConfigError } from "effect/ConfigError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { SettingsLive } from "../../src/layers/SettingsLive.js"
+import { type Configuration, Settings } from "../../src/services/Settings.js"
+import { testSettings } from "../../src/testing/SettingsTest.js"
+import { tempDir } from "../support/tempDir.js"
+
+/** This process's environment, with nothing of rbee but what is given. */
+const withEnvironment = (given: Readonly<Record<string, string>>) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const before = { ...process.env }
+      for (const name of Object.keys(process.env)) {
+        if (/^(RBEE_|XDG_|HOME$|SSH_AUTH_SOCK$)/.test(name)) delete process.env[name]
+      }
+      Object.assign(process.env, given)
+      return before
+    }),
+    (before) =>
+      Effect.sync(() => {
+        for (const name of Object.keys(process.env)) delete process.env[name]
+        Object.assign(process.env, before)
+      })
+  )
+
+/** The settings in a home of their own, with that environment and that file. */
+const read = (environment: Readonly<Record<string, string>>, toml?: string) =>
+  Effect.gen(function* () {
+    const home = yield* tempDir
+    if (toml !== undefined) {
+      Fs.mkdirSync(Path.join(home, ".config", "rbee"), { recursive: true })
+      Fs.writeFileSync(Path.join(home, ".config", "rbee", "config.toml"), toml)
+    }
+    yield* withEnvironment({ HOME: home, ...environment })
+    const settings = yield* Effect.provide(Settings, SettingsLive)
+    return { settings, home }
+  }).pipe(Effect.scoped)
+
+const settingsOf = (environment: Readonly<Record<string, string>>, toml?: string) =>
+  Effect.map(read(environment, toml), ({ settings }) => settings)
+
+const complaintOf = (
+  environment: Readonly<Record<string, string>>,
+  toml?: string
+): Effect.Effect<string, Configuration> =>
+  Effect.map(Effect.flip(settingsOf(environment, toml)), (error: ConfigError) => String(error))
+
+describe("SettingsLive", () => {
+  it.live("the defaults of phases.md, below the user's home", () =>
+    Effect.gen(function* () {
+      const { settings, home } = yield* read({})
+      const expected = testSettings({
+        home: Path.join(home, ".rbee"),
+        queen: { host: "127.0.0.1", port: 8080, database: Path.join(home, ".rbee", "beehives.db") },
+        models: { dir: Path.join(home, ".rbee", "models") },
+        user: { home, ssh_agent: null }
+      })
+      assert.deepStrictEqual(settings, expected)
+    })
+  )
+
+  it.live("a file's sections", () =>
+    Effect.gen(function* () {
+      const { settings, home } = yield* read(
+        {},
+        `
+        [queen]
+        port = 8181
+        database = "/data/nodes.db"
+        [worker]
+        port_start = 8100
+        [remote]
+        binary_path = "/opt/rbee/bin/rbee-hive"
+        [models]
+        dir = "/big/models"
+        [timeouts]
+        worker_start = "90s"
+        cancel = "200ms"
+        `
+      )
+      assert.deepStrictEqual(settings.queen, { host: "127.0.0.1", port: 8181, database: "/data/nodes.db" })
+      assert.deepStrictEqual(settings.worker, { port_start: 8100, port_end: 8999 })
+      assert.strictEqual(settings.remote.binary_path, "/opt/rbee/bin/rbee-hive")
+      assert.strictEqual(settings.models.dir, "/big/models")
+      assert.strictEqual(Duration.toMillis(settings.timeouts.worker_start), 90_000)
+      assert.strictEqual(Duration.toMillis(settings.timeouts.cancel), 200)
+      assert.strictEqual(Duration.toMillis(settings.timeouts.drain), 30_000)
+      assert.strictEqual(settings.home, Path.join(home, ".rbee"))
+    })
+  )
+
+  it.live("the environment over the file (CLI-3)", () =>
+    Effect.gen(function* () {
+      const settings = yield* settingsOf(
+        {
+          RBEE_QUEEN_PORT: "8282",
+          RBEE_TIMEOUTS_MODEL_LOAD: "1h",
+          RBEE_WORKER_PORT_START: "8500",
+          RBEE_HOME: "/srv/r"
+        },
+        '[queen]\nport = 8181\nhost = "10.0.0.5"\n[timeouts]\nmodel_load = "1m"'
+      )
+      assert.deepStrictEqual(settings.queen, { host: "10.0.0.5", port: 8282, database: "/srv/r/beehives.db" })
+      assert.strictEqual(Duration.toMillis(settings.timeouts.model_load), 3_600_000)
+      assert.strictEqual(settings.worker.port_start, 8500)
+      assert.strictEqual(settings.models.dir, "/srv/r/models")
+    })
+  )
+
+  it.live("a file that is named is taken instead of the usual one", () =>
+    Effect.gen(function* () {
+      const folder = yield* tempDir
+      Fs.writeFileSync(Path.join(folder, "mine.toml"), "[hive]\nport = 9999")
+      const settings = yield* settingsOf({ RBEE_CONFIG: Path.join(folder, "mine.toml") }, "[hive]\nport = 9998")
+      assert.strictEqual(settings.hive.port, 9999)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a token is kept out of sight; an empty one is none", () =>
+    Effect.gen(function* () {
+      const { auth } = yield* settingsOf({ RBEE_API_TOKEN: "s3cret" })
+      assert.deepStrictEqual(Option.map(auth.token, Redacted.value), Option.some("s3cret"))
+      assert.notInclude(JSON.stringify(auth), "s3cret")
+      assert.deepStrictEqual((yield* settingsOf({ RBEE_API_TOKEN: "" })).auth.token, Option.none())
+    })
+  )
+
+  it.live("port 0 lets the system choose; a range of workers' ports is never upside down", () =>
+    Effect.gen(function* () {
+      const settings = yield* settingsOf({ RBEE_HIVE_PORT: "0", RBEE_WORKER_PORT_START: "9500" })
+      assert.strictEqual(settings.hive.port, 0)
+      assert.deepStrictEqual(settings.worker, { port_start: 9500, port_end: 9500 })
+    })
+  )
+
+  it.live("paths are absolute, also where they were given otherwise", () =>
+    Effect.gen(function* () {
+      const settings = yield* settingsOf({ RBEE_HOME: "r", RBEE_MODELS_DIR: "m", RBEE_QUEEN_DATABASE: "n.db" })
+      assert.deepStrictEqual(
+        [settings.home, settings.models.dir, settings.queen.database],
+        ["r", "m", "n.db"].map((path) => Path.resolve(path))
+      )
+    })
+  )
+
+  describe("what cannot be is refused, by its name", () => {
+    for (const [environment, toml, key, expected] of [
+      [{ RBEE_QUEEN_PORT: "80" }, undefined, /QUEEN.*PORT/i, /between 1024 and 65535/],
+      [{ RBEE_QUEEN_PORT: "eighty" }, undefined, /QUEEN.*PORT/i, /between 1024 and 65535/i],
+      [{ RBEE_WORKER_PORT_END: "70000" }, undefined, /WORKER.*PORT_END/i, /between 1024 and 65535/],
+      [{ RBEE_TIMEOUTS_CANCEL: "soon" }, undefined, /TIMEOUTS.*CANCEL/i, /200ms, 60s, 5m or 2h/],
+      [{}, "[hive]\nport = 1", /hive.*port/i, /between 1024 and 65535/],
+      [{}, '[timeouts]\ndrain = "30 parsecs"', /timeouts.*drain/i, /200ms, 60s, 5m or 2h/]
+    ] as const) {
+      it.live(`${JSON.stringify(environment)} ${toml ?? ""}`, () =>
+        Effect.gen(function* () {
+          const complaint = yield* complaintOf(environment, toml)
+          assert.match(complaint, key)
+          assert.match(complaint, expected)
+        })
+      )
+    }
+
+    it.live("a file that is no TOML, with its line", () =>
+      Effect.gen(function* () {
+        const complaint = yield* complaintOf({}, '[queen]\nport = 8181\nhost = "unclosed\n')
+        assert.include(complaint, "config.toml")
+        assert.match(complaint, /3:/)
+      })
+    )
+
+    it.live("a file that was named and is not there", () =>
+      Effect.gen(function* () {
+        assert.include(yield* complaintOf({ RBEE_CONFIG: "/no/such.toml" }), "/no/such.toml")
+      })
+    )
+
+    it.live("an environment that cannot be, though the file's could", () =>
+      Effect.gen(function* () {
+        assert.match(yield* complaintOf({ RBEE_QUEEN_PORT: "eighty" }, "[queen]\nport = 8181"), /QUEEN.*PORT/i)
+      })
+    )
+  })
+})

@@ -1,0 +1,201 @@
+/** The layers that read and write files: model files, workers' files, partial results; and random names. */
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { WorkerId } from "../../src/domain/Ids.js"
+import { version } from "../../src/domain/Version.js"
+import { InstallationLive } from "../../src/layers/InstallationLive.js"
+import { ModelFilesLive } from "../../src/layers/ModelFilesLive.js"
+import { PartialResultsLive } from "../../src/layers/PartialResultsLive.js"
+import { TokensLive } from "../../src/layers/TokensLive.js"
+import { WorkerFilesLive } from "../../src/layers/WorkerFilesLive.js"
+import { ModelFiles } from "../../src/services/ModelFiles.js"
+import { PartialResults } from "../../src/services/PartialResults.js"
+import { Tokens } from "../../src/services/Tokens.js"
+import { WorkerFiles } from "../../src/services/WorkerFiles.js"
+import { hosted } from "../support/samples.js"
+import { homeAt, tempDir } from "../support/tempDir.js"
+
+const modeOf = (path: string) => Fs.statSync(path).mode & 0o777
+
+describe("ModelFilesLive", () => {
+  const withFolder = <A, E>(test: (files: ModelFiles["Type"], folder: string) => Effect.Effect<A, E>) =>
+    Effect.gen(function* () {
+      return yield* test(yield* ModelFiles, yield* tempDir)
+    }).pipe(Effect.scoped, Effect.provide(ModelFilesLive))
+
+  it.live("the package's own model is there, and is one", () =>
+    withFolder((files) =>
+      Effect.gen(function* () {
+        assert.isTrue(Option.isSome(yield* files.stat(files.demo)))
+        assert.isTrue(yield* files.isGguf(files.demo))
+      })
+    )
+  )
+
+  it.live("a regular file with its size; a link as what it leads to", () =>
+    withFolder((files, folder) =>
+      Effect.gen(function* () {
+        const [file, link] = [Path.join(folder, "m.gguf"), Path.join(folder, "link.gguf")]
+        Fs.writeFileSync(file, "GGUF....")
+        Fs.symlinkSync(file, link)
+        const expected = Option.some({ path: Fs.realpathSync(file), size_bytes: 8 })
+        assert.deepStrictEqual(yield* files.stat(file), expected)
+        assert.deepStrictEqual(yield* files.stat(link), expected)
+      })
+    )
+  )
+
+  it.live("what is no regular file is none: nothing, a folder, a device, a dead link", () =>
+    withFolder((files, folder) =>
+      Effect.gen(function* () {
+        Fs.symlinkSync("/no/such/file", Path.join(folder, "dead.gguf"))
+        for (const path of ["/no/such/file", folder, "/dev/zero", Path.join(folder, "dead.gguf")]) {
+          assert.deepStrictEqual(yield* files.stat(path), Option.none(), path)
+        }
+      })
+    )
+  )
+
+  it.live("a GGUF file begins with its magic, and with all of it", () =>
+    withFolder((files, folder) =>
+      Effect.gen(function* () {
+        const path = Path.join(folder, "m.gguf")
+        for (const [bytes, expected] of [
+          ["GGUF\x03\0\0\0", true],
+          ["GGUF", true],
+          ["GGU", false],
+          ["", false],
+          ["gguf1234", false],
+          ["PK\x03\x04", false]
+        ] as const) {
+          Fs.writeFileSync(path, bytes)
+          assert.strictEqual(yield* files.isGguf(path), expected, JSON.stringify(bytes))
+        }
+        assert.isFalse(yield* files.isGguf("/no/such/file"))
+        assert.isFalse(yield* files.isGguf(folder))
+      })
+    )
+  )
+})
+
+describe("WorkerFilesLive", () => {
+  const id = WorkerId.make("w-1")
+  const withHome = <A, E>(test: (files: WorkerFiles["Type"], home: string) => Effect.Effect<A, E>) =>
+    Effect.gen(function* () {
+      const home = yield* tempDir
+      const live = Layer.provide(WorkerFilesLive, Layer.merge(homeAt(home), InstallationLive))
+      return yield* Effect.flatMap(WorkerFiles, (files) => test(files, home)).pipe(Effect.provide(live))
+    }).pipe(Effect.scoped)
+
+  it.live("the key is written for our eyes only, in a folder for us alone", () =>
+    withHome((files, home) =>
+      Effect.gen(function* () {
+        const path = yield* files.writeKey(id, Redacted.make("key-1"))
+        assert.strictEqual(path, Path.join(home, "run", "w-1.key"))
+        assert.strictEqual(Fs.readFileSync(path, "utf8"), "key-1")
+        assert.deepStrictEqual([modeOf(path), modeOf(Path.dirname(path))], [0o600, 0o700])
+      })
+    )
+  )
+
+  it.live("a key is written over an older one, whatever that one's mode was", () =>
+    withHome((files, home) =>
+      Effect.gen(function* () {
+        Fs.mkdirSync(Path.join(home, "run"))
+        Fs.writeFileSync(Path.join(home, "run", "w-1.key"), "older and longer", { mode: 0o644 })
+        const path = yield* files.writeKey(id, Redacted.make("key-1"))
+        assert.deepStrictEqual([Fs.readFileSync(path, "utf8"), modeOf(path)], ["key-1", 0o600])
+      })
+    )
+  )
+
+  it.live("the record tells who the process is, and holds no key", () =>
+    withHome((files, home) =>
+      Effect.gen(function* () {
+        yield* files.record(hosted())
+        const path = Path.join(home, "run", "w-1.json")
+        const text = Fs.readFileSync(path, "utf8")
+        assert.strictEqual(modeOf(path), 0o600)
+        assert.deepInclude(JSON.parse(text), {
+          identity: { pid: 4001, started: "1", boot_id: "boot" },
+          log_path: "/home/rbee/logs/worker-w-1.log"
+        })
+        assert.notInclude(text, "key-1")
+      })
+    )
+  )
+
+  it.live("key and record are removed, the log stays; nothing else is left (LIFE-10)", () =>
+    withHome((files, home) =>
+      Effect.gen(function* () {
+        yield* files.writeKey(id, Redacted.make("key-1"))
+        yield* files.record(hosted())
+        Fs.mkdirSync(Path.join(home, "logs"))
+        Fs.writeFileSync(files.logPath(id), "words")
+        yield* files.remove(id)
+        yield* files.remove(id)
+        assert.deepStrictEqual(Fs.readdirSync(Path.join(home, "run")), [])
+        assert.isTrue(Fs.existsSync(files.logPath(id)))
+      })
+    )
+  )
+
+  it.live("the worker of this package is this version, run by this Node", () =>
+    withHome(({ builtIn }) =>
+      Effect.sync(() => {
+        assert.deepStrictEqual([builtIn.worker_type, builtIn.version], ["llm-worker-rbee", version])
+        assert.strictEqual(builtIn.command[0], process.execPath)
+        assert.deepStrictEqual(builtIn.command.slice(-2), ["worker", "serve"])
+      })
+    )
+  )
+})
+
+describe("PartialResultsLive", () => {
+  const save = (home: string, text: string) =>
+    Effect.flatMap(PartialResults, (results) => results.save(text)).pipe(
+      Effect.provide(Layer.provide(PartialResultsLive, homeAt(home)))
+    )
+
+  it.live("the text is in a file for our eyes only", () =>
+    Effect.gen(function* () {
+      const home = yield* tempDir
+      const path = Option.getOrThrow(yield* save(home, "Once upon a 🐝"))
+      assert.strictEqual(Path.dirname(path), Path.join(home, "partial"))
+      assert.deepStrictEqual([Fs.readFileSync(path, "utf8"), modeOf(path)], ["Once upon a 🐝", 0o600])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("two results at the same moment are two files", () =>
+    Effect.gen(function* () {
+      const home = yield* tempDir
+      const both = yield* Effect.all([save(home, "one"), save(home, "two")], { concurrency: 2 })
+      const texts = both.map((path) => Fs.readFileSync(Option.getOrThrow(path), "utf8"))
+      assert.deepStrictEqual(texts, ["one", "two"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a disk that refuses is none, not a failure", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* save("/dev/null", "text"), Option.none())
+    })
+  )
+})
+
+describe("TokensLive", () => {
+  it.live("ids fit a worker's name, secrets fit a header and have 256 bits; no two are alike", () =>
+    Effect.gen(function* () {
+      const { id, secret } = yield* Tokens
+      const ids = yield* Effect.replicateEffect(id, 100)
+      for (const one of ids) assert.match(one, /^[a-z0-9-]{8,32}$/)
+      const secrets = (yield* Effect.replicateEffect(secret, 100)).map(Redacted.value)
+      for (const one of secrets) assert.match(one, /^[A-Za-z0-9_-]{43}$/)
+      assert.strictEqual(new Set([...ids, ...secrets]).size, 200)
+    }).pipe(Effect.provide(TokensLive))
+  )
+})

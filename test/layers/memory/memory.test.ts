@@ -1,0 +1,12 @@
+/** What daemons keep in memory keeps its contracts. */
+import { ReadyCallsMemory } from "../../../src/layers/memory/ReadyCallsMemory.js"
+import { workerSelfMemory } from "../../../src/layers/memory/WorkerSelfMemory.js"
+import { HiveWorkersMemory, PoolWorkersMemory } from "../../../src/layers/memory/WorkersMemory.js"
+import { readyCallsContract } from "../../contracts/ReadyCalls.js"
+import { hiveWorkersContract, poolWorkersContract } from "../../contracts/WorkerRegistry.js"
+import { workerSelfContract } from "../../contracts/WorkerSelf.js"
+
+hiveWorkersContract("HiveWorkersMemory", HiveWorkersMemory)
+poolWorkersContract("PoolWorkersMemory", PoolWorkersMemory)
+readyCallsContract("ReadyCallsMemory", ReadyCallsMemory)
+workerSelfContract("workerSelfMemory", workerSelfMemory)

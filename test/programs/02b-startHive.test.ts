@@ -1,0 +1,127 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Redacted from "effect/Redacted"
+import * as TestClock from "effect/TestClock"
+import { HiveStartFailed, HiveUnreachable } from "../../src/domain/errors/Hive.js"
+import { TunnelFailed } from "../../src/domain/errors/Ssh.js"
+import { localhost } from "../../src/domain/Ids.js"
+import { localhostNode } from "../../src/domain/Node.js"
+import { startHive } from "../../src/programs/02b-startHive.js"
+import { ProcessesTest } from "../../src/testing/ProcessesTest.js"
+import { SshTest, type TestHost } from "../../src/testing/SshTest.js"
+import { failsWith } from "../support/assertFails.js"
+import { inWorld, lines } from "../support/inWorld.js"
+import { node, workstation } from "../support/samples.js"
+
+const command = "/opt/rbee-hive"
+
+/** What `rbee hive start` prints on a node that keeps the token it is given. */
+const answer = (token: string | null, started = true) => ({
+  exit_code: 0,
+  stdout: JSON.stringify({ pid: 77, port: 9200, token, version: "0.1.0", started }),
+  stderr: ""
+})
+const onNode = (given: TestHost) => inWorld({ hosts: { "workstation.lan": given } })
+
+describe("phase 2b: startHive", () => {
+  it.effect("on a node: the token goes by standard input, the way back is a tunnel", () =>
+    Effect.gen(function* () {
+      const connection = yield* startHive(node(), command)
+      assert.deepStrictEqual(connection, {
+        address: { node: workstation, url: "http://127.0.0.1:9200", token: Redacted.make("secret1") },
+        version: "0.1.0",
+        started: true
+      })
+      const ran = (yield* (yield* SshTest).journal).filter(({ _tag }) => _tag === "ran" || _tag === "forwarded")
+      assert.deepStrictEqual(ran, [
+        { _tag: "ran", host: "workstation.lan", command: [command, "start"], stdin: "secret1" },
+        { _tag: "forwarded", host: "workstation.lan", port: 9200 }
+      ])
+      assert.deepStrictEqual(yield* lines, [
+        "Starting the hive on workstation",
+        "Tunnel to port 9200 of workstation is open",
+        "Hive 0.1.0 started (pid 77)"
+      ])
+    }).pipe(onNode({ run: (_, stdin) => answer(stdin) }))
+  )
+
+  it.effect("a hive that ran already is reused with its own token", () =>
+    Effect.gen(function* () {
+      const { address, started } = yield* startHive(node(), command)
+      assert.deepStrictEqual([Redacted.value(address.token), started], ["its own", false])
+      assert.include(yield* lines, "Hive 0.1.0 was running already (pid 77)")
+    }).pipe(onNode({ run: () => answer("its own", false) }))
+  )
+
+  it.effect("the tunnel is closed with the scope", () =>
+    Effect.gen(function* () {
+      yield* Effect.scoped(startHive(node(), command))
+      const { journal } = yield* SshTest
+      assert.isTrue((yield* journal).some(({ _tag }) => _tag === "unforwarded"))
+    }).pipe(onNode({ run: (_, stdin) => answer(stdin) }))
+  )
+
+  it.effect("a start that fails tells its exit code and the last 20 lines", () => {
+    const stderr = Array.from({ length: 30 }, (_, n) => `line ${n}`)
+    return failsWith(
+      startHive(node(), command),
+      new HiveStartFailed({ node: workstation, reason: "exit code 1", log_lines: stderr.slice(10) })
+    ).pipe(onNode({ run: () => ({ exit_code: 1, stdout: "", stderr: `${stderr.join("\n")}\n` }) }))
+  })
+
+  it.effect("an answer that is none is a failed start, and never shown: it may hold the token", () =>
+    failsWith(
+      startHive(node(), command),
+      new HiveStartFailed({ node: workstation, reason: "its answer could not be read", log_lines: ["hm"] })
+    ).pipe(onNode({ run: () => ({ exit_code: 0, stdout: '{"port":9200,"token":"s3cret"}', stderr: "hm\n" }) }))
+  )
+
+  it.effect("a port that cannot be forwarded", () =>
+    failsWith(
+      startHive(node(), command),
+      new TunnelFailed({ node: workstation, port: 9200, reason: "administratively prohibited" })
+    ).pipe(onNode({ run: (_, stdin) => answer(stdin), refuses_forward: true }))
+  )
+
+  it.effect("a hive that does not answer through the tunnel", () => {
+    const fault = new HiveUnreachable({ node: workstation, attempts: 3, reason: "ECONNREFUSED" })
+    return failsWith(startHive(node(), command), fault).pipe(
+      inWorld({ hosts: { "workstation.lan": { run: (_, stdin) => answer(stdin) } }, hive: { fault } })
+    )
+  })
+
+  describe("on this machine", () => {
+    it.effect("this package's own command is run, without SSH and without a tunnel", () =>
+      Effect.gen(function* () {
+        const { address } = yield* startHive(localhostNode, null)
+        assert.deepStrictEqual(address, {
+          node: localhost,
+          url: "http://127.0.0.1:9200",
+          token: Redacted.make("secret1")
+        })
+        const { journal } = yield* ProcessesTest
+        assert.deepStrictEqual(yield* journal, [{ _tag: "ran", command: ["rbee", "hive", "start"], stdin: "secret1" }])
+        assert.deepStrictEqual(yield* (yield* SshTest).journal, [])
+      }).pipe(inWorld({ processes: { run: (_, stdin) => answer(stdin) } }))
+    )
+
+    it.effect("a command that cannot be started", () =>
+      failsWith(
+        startHive(localhostNode, null),
+        new HiveStartFailed({ node: localhost, reason: "spawn rbee ENOENT", log_lines: [] })
+      ).pipe(inWorld())
+    )
+
+    it.effect("a command that hangs is given up after the time for a daemon's start", () =>
+      Effect.gen(function* () {
+        const starting = yield* Effect.fork(Effect.flip(startHive(localhostNode, null)))
+        yield* TestClock.adjust("29 seconds")
+        assert.isNull(yield* Fiber.poll(starting).pipe(Effect.map((exit) => (exit._tag === "None" ? null : exit))))
+        yield* TestClock.adjust("1 second")
+        const error = yield* Fiber.join(starting)
+        assert.deepInclude(error, { _tag: "HiveStartFailed", reason: "no end within 30s" })
+      }).pipe(inWorld({ processes: { run: () => Effect.never } }))
+    )
+  })
+})

@@ -1,0 +1,82 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { HiveStartFailed, HiveUnreachable } from "../../src/domain/errors/Hive.js"
+import { localhost } from "../../src/domain/Ids.js"
+import { version } from "../../src/domain/Version.js"
+import { ensureHive } from "../../src/programs/ensureHive.js"
+import { DaemonsTest } from "../../src/testing/DaemonsTest.js"
+import { ProcessesTest } from "../../src/testing/ProcessesTest.js"
+import { failsWith } from "../support/assertFails.js"
+import { inWorld, lines } from "../support/inWorld.js"
+
+const given = Redacted.make("given")
+const ensure = ensureHive(given)
+const stale = new HiveUnreachable({ node: localhost, attempts: 3, reason: "ECONNREFUSED" })
+
+/** A hive that runs, with a token of its own. */
+const running = (token: Option.Option<Redacted.Redacted> = Option.some(Redacted.make("its own"))) =>
+  Effect.gen(function* () {
+    const { identity } = yield* (yield* ProcessesTest).begin()
+    yield* (yield* DaemonsTest).recorded("hive", { identity, port: 9200, token })
+    return identity.pid
+  })
+
+describe("ensureHive", () => {
+  it.effect("none runs: one is started, leased, with the given token", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* ensure, { pid: 1001, port: 19_200, token: given, version, started: true })
+      assert.deepStrictEqual(yield* (yield* DaemonsTest).journal, [
+        {
+          _tag: "started",
+          role: "hive",
+          pid: 1001,
+          options: { args: ["--leased"], token: Option.some(given), attached: false }
+        }
+      ])
+    }).pipe(inWorld())
+  )
+
+  it.effect("one that runs and answers is reused, with its own token and version", () =>
+    Effect.gen(function* () {
+      const pid = yield* running()
+      assert.deepStrictEqual(yield* ensure, {
+        ...{ pid, port: 9200, token: Redacted.make("its own"), version: "0.1.7", started: false }
+      })
+      assert.deepStrictEqual(yield* (yield* DaemonsTest).journal, [])
+    }).pipe(inWorld({ hive: { version: "0.1.7" } }))
+  )
+
+  it.effect("the second call finds the first one's", () =>
+    Effect.gen(function* () {
+      const first = yield* ensure
+      assert.deepStrictEqual(yield* ensureHive(Redacted.make("another")), { ...first, started: false })
+    }).pipe(inWorld())
+  )
+
+  it.effect("one that runs and does not answer is replaced", () =>
+    Effect.gen(function* () {
+      const pid = yield* running()
+      const hive = yield* ensure
+      assert.deepStrictEqual([hive.pid, hive.started], [pid + 1, true])
+      assert.deepStrictEqual(yield* (yield* ProcessesTest).alive, [pid + 1])
+      assert.deepStrictEqual(yield* lines, [`The hive with pid ${pid} does not answer: replacing it`])
+    }).pipe(inWorld({ hive: { fault: stale } }))
+  )
+
+  it.effect("a record of one that is dead counts for nothing", () =>
+    Effect.gen(function* () {
+      const pid = yield* running()
+      yield* (yield* ProcessesTest).end(pid, { code: null, signal: "SIGKILL" })
+      assert.isTrue((yield* ensure).started)
+      assert.deepStrictEqual(yield* lines, [])
+    }).pipe(inWorld())
+  )
+
+  it.effect("one that does not come up", () =>
+    failsWith(ensure, new HiveStartFailed({ node: localhost, reason: "it ended at once", log_lines: [] })).pipe(
+      inWorld({ daemons: { fault: () => "it ended at once" } })
+    )
+  )
+})

@@ -1,0 +1,22 @@
+/** The doubles keep the contracts of what they stand for. */
+
+import { ModelCatalogTest } from "../../src/testing/ModelCatalogTest.js"
+import { NodeRegistryTest } from "../../src/testing/NodeRegistryTest.js"
+import { layerReadyCallsTest } from "../../src/testing/ReadyCallsTest.js"
+import { layerVersionsTest } from "../../src/testing/VersionsTest.js"
+import { layerHiveWorkersTest, layerPoolWorkersTest } from "../../src/testing/WorkerRegistryTest.js"
+import { WorkerSelfTest } from "../../src/testing/WorkerSelfTest.js"
+import { modelCatalogContract } from "../contracts/ModelCatalog.js"
+import { nodeRegistryContract } from "../contracts/NodeRegistry.js"
+import { readyCallsContract } from "../contracts/ReadyCalls.js"
+import { versionsContract } from "../contracts/Versions.js"
+import { hiveWorkersContract, poolWorkersContract } from "../contracts/WorkerRegistry.js"
+import { workerSelfContract } from "../contracts/WorkerSelf.js"
+
+nodeRegistryContract("NodeRegistryTest", NodeRegistryTest.layer())
+modelCatalogContract("ModelCatalogTest", ModelCatalogTest.layer())
+hiveWorkersContract("HiveWorkersTest", layerHiveWorkersTest())
+poolWorkersContract("PoolWorkersTest", layerPoolWorkersTest())
+readyCallsContract("ReadyCallsTest", layerReadyCallsTest)
+workerSelfContract("WorkerSelfTest", WorkerSelfTest.layer)
+versionsContract("VersionsTest", layerVersionsTest)
