@@ -35,8 +35,9 @@ After(async function (this: RbeeWorld, { result }: ITestCaseHookParameter) {
       throw error
     })
   }
+  const logs = await this.logs()
   const left = await this.close()
-  if (left.length > 0) throw new Error(`left running:\n${list(left)}`)
+  if (left.length > 0) throw new Error(`left running:\n${list(left)}\n${logs}`)
 })
 
 /** A scenario that failed may well have left something running: that is no second failure. */

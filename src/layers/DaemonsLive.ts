@@ -39,16 +39,6 @@ const firstLine = (child: ChildProcess): Effect.Effect<Option.Option<string>> =>
     child.once("error", () => resume(Effect.succeedNone))
   })
 
-/** Removes a record if it is this process's; a successor's stays. */
-const removeOwn = (path: string): void => {
-  try {
-    const { identity } = Schema.decodeSync(Record)(Fs.readFileSync(path, "utf8"))
-    if (identity.pid === process.pid) Fs.rmSync(path)
-  } catch {
-    // no record of ours to take back
-  }
-}
-
 const make = Effect.gen(function* () {
   const { home, timeouts } = yield* Settings
   const { command } = yield* Installation
@@ -126,9 +116,7 @@ const make = Effect.gen(function* () {
       const identity = Option.getOrThrow(identityOf(process.pid)) // we are alive
       const text = yield* Effect.orDie(Schema.encode(Record)({ identity, port, token }))
       yield* Effect.promise(() => writePrivate(recordPath(role), text))
-    }),
-    // At the very end: until then whoever waits for our end can see by the record whom to wait for.
-    forget: (role) => Effect.sync(() => process.once("exit", () => removeOwn(recordPath(role))))
+    })
   })
 })
 

@@ -41,9 +41,10 @@ export class Daemons extends Context.Tag("rbee/Daemons")<
     readonly start: (role: DaemonRole, options: StartOptions) => Effect.Effect<StartedDaemon, LaunchProblem>
     /** The daemon of that role in this home folder, if its process is alive. */
     readonly running: (role: DaemonRole) => Effect.Effect<Option.Option<RunningDaemon>>
-    /** Records this process as the daemon of that role. */
+    /**
+     * Records this process as the daemon of that role. The record stays when the process ends, so that whoever waits for the
+     * end can see at any time whom to wait for; its identity tells that it is of one that is gone.
+     */
     readonly record: (role: DaemonRole, port: number, token: Option.Option<Redacted.Redacted>) => Effect.Effect<void>
-    /** Takes the record back when this process ends, if it is still its own. */
-    readonly forget: (role: DaemonRole) => Effect.Effect<void>
   }
 >() {}

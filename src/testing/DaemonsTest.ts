@@ -73,8 +73,7 @@ const make = (
     record: Effect.fn("Daemons.record")(function* (role, port, token) {
       const { identity } = yield* begin()
       records.set(role, { identity, port, token })
-    }),
-    forget: (role) => Effect.sync(() => void records.delete(role))
+    })
   })
   const control = DaemonsTest.of({
     journal: entries,

@@ -52,15 +52,12 @@ export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOpt
     yield* announce(options, port)
   })
 
-  /** Runs after the drain: the workers that are left go, and with them our record. */
+  /** Runs after the drain: the workers that are left go. */
   const atEnd = Layer.scopedDiscard(
     Effect.gen(function* () {
-      const context = yield* Effect.context<Exclude<Effect.Effect.Context<typeof stopWorkers>, Narrator> | Daemons>()
+      const context = yield* Effect.context<Exclude<Effect.Effect.Context<typeof stopWorkers>, Narrator>>()
       yield* Effect.addFinalizer(() =>
-        Effect.zipRight(
-          Effect.provideService(stopWorkers, Narrator, logged),
-          Effect.flatMap(Daemons, (daemons) => daemons.forget("hive"))
-        ).pipe(Effect.provide(context))
+        stopWorkers.pipe(Effect.provideService(Narrator, logged), Effect.provide(context))
       )
     })
   )

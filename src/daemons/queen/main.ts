@@ -51,10 +51,6 @@ export const serveQueen = Effect.fn("rbee.serveQueen")(function* (options: Queen
     yield* announce(options, port)
   })
 
-  const forget = Layer.scopedDiscard(
-    Effect.flatMap(Daemons, (daemons) => Effect.addFinalizer(() => daemons.forget("queen")))
-  )
-
   const graph = serve({
     host: options.host,
     port: options.port,
@@ -63,7 +59,7 @@ export const serveQueen = Effect.fn("rbee.serveQueen")(function* (options: Queen
   }).pipe(
     Layer.provide(HttpApiBuilder.api(QueenApi)),
     Layer.provide([OpenHandlers, RegistryHandlers, TasksHandlers, HttpApiBuilder.middleware(QueenApi, guarded)]),
-    Layer.provide([authLive("queen-rbee", token), DrainLive, forget]),
+    Layer.provide([authLive("queen-rbee", token), DrainLive]),
     Layer.provide(hivesLive(leaseOf(settings, options))),
     Layer.provide([
       nodeRegistrySql(options.database),
