@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto"
 import * as Path from "node:path"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -11,7 +12,9 @@ export const PartialResultsLive: Layer.Layer<PartialResults, never, Settings> = 
   PartialResults,
   Effect.map(Settings, ({ home }) => ({
     save: Effect.fn("PartialResults.save")(function* (text: string) {
-      const path = Path.join(home, "partial", `${yield* Clock.currentTimeMillis}.txt`)
+      // Two answers may break off in the same millisecond.
+      const name = `${yield* Clock.currentTimeMillis}-${randomBytes(3).toString("hex")}.txt`
+      const path = Path.join(home, "partial", name)
       return yield* Effect.option(
         Effect.as(
           Effect.tryPromise(() => writePrivate(path, text)),
