@@ -3,6 +3,7 @@ import * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -44,15 +45,20 @@ const endAtSecondSignal = (): void => {
 const isDaemon = ([role = "", verb = ""]: ReadonlyArray<string>): boolean =>
   ["queen", "hive", "worker"].includes(role) && ["serve", "daemon"].includes(verb)
 
+/** Nobody expected it, so nobody has told of it: it is a bug of rbee, and shown whole. */
+const showDefect = (cause: Cause.Cause<never>): Effect.Effect<void> =>
+  Effect.sync(() => process.stderr.write(`❌ rbee itself went wrong:\n${Cause.pretty(cause)}\n`))
+
 /** Runs the command that the arguments ask for. */
 export const main = (node: string, script: string, args: ReadonlyArray<string>): void => {
   endAtSecondSignal()
   NodeRuntime.runMain(
     run([node, script, ...args]).pipe(
+      Effect.tapDefect(showDefect),
       Effect.provide(Layer.mergeAll(NodeContext.layer, CliConfig.layer({ showBuiltIns: false }), logger))
     ),
     {
-      disableErrorReporting: true, // every error has been shown by then
+      disableErrorReporting: true, // every error has been shown by then, defects as well
       disablePrettyLogger: true,
       // All scopes are closed by now. A socket that a library keeps in its pool must not hold the process open.
       teardown: (exit) => process.exit(exitCode(exit, isDaemon(args) ? 0 : 130))
