@@ -95,13 +95,13 @@ Feature: SSH registry management
       When I run `rbee setup list-nodes`
       Then the exit code is 0
       And stdout contains, in this order:
-        | attic  reachable               |
-        | host      {user}@{host}:{port} |
-        | seen                           |
-        | devices   cpu 1                |
-        | install   {install path}       |
-        | workstation  reachable         |
-        | host      {user}@{host}:{port} |
+        | attic  reachable                |
+        | host       {user}@{host}:{port} |
+        | last seen                       |
+        | devices    cpu 1                |
+        | install    {install path}       |
+        | workstation  reachable          |
+        | host       {user}@{host}:{port} |
       And nothing of rbee is running
 
     @SSH-6

@@ -1,6 +1,8 @@
 /** Bundles the command line into dist/bin: one small file a command, what they share in chunks, loaded when it is needed. */
 import { chmod, rm } from "node:fs/promises"
 import { build } from "esbuild"
+import { externals } from "../src/layers/install/externals.js"
+import { buildInstaller } from "./installer.js"
 
 const entries = ["rbee", "rbee-keeper", "queen-rbee", "rbee-hive", "llm-worker-rbee"]
 const outdir = "dist/bin"
@@ -19,10 +21,11 @@ await build({
   legalComments: "none",
   chunkNames: "chunks/[name]-[hash]",
   // Native addons find their binaries relative to themselves.
-  external: ["ssh2", "better-sqlite3", "node-llama-cpp"],
+  external: [...externals],
   // CommonJS packages inside the bundle ask for Node's own modules by require.
   banner: {
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);'
   }
 })
 await Promise.all(entries.map((name) => chmod(`${outdir}/${name}.js`, 0o755)))
+await buildInstaller("dist/installer")

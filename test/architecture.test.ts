@@ -60,7 +60,7 @@ const placeOf: Readonly<Record<string, string>> = {
 }
 
 /** Where fibers are started from outside of Effect. */
-const entries = /^cli\/main\.ts$/
+const entries = /^cli\/(main|installer)\.ts$/
 const runners = /^run(Promise|PromiseExit|Sync|SyncExit|Fork|Callback|Main)$/
 
 const maxLines = 400

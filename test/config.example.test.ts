@@ -25,6 +25,6 @@ describe("config.example.toml", () => {
     const sections = [...Fs.readFileSync("config.example.toml", "utf8").matchAll(/^\[(\w+)\]$/gm)].map(
       ([, name]) => name
     )
-    assert.sameMembers(sections, ["queen", "hive", "worker", "remote", "models", "timeouts"])
+    assert.sameMembers(sections, ["queen", "hive", "worker", "remote", "models", "auth", "timeouts"])
   })
 })

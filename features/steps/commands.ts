@@ -41,6 +41,16 @@ When("the first tokens are there", async function (this: RbeeWorld) {
   await this.last.prints("stdout", this.last.args.includes("--json") ? /"type":"token"/ : /\S/)
 })
 
+When("it says {string}", async function (this: RbeeWorld, words: string) {
+  await this.last.prints("stderr", new RegExp(words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")))
+})
+
+When("I press Ctrl+C in the first command", function (this: RbeeWorld) {
+  const first = this.commands.find(({ args, isOver }) => args[0] === "infer" && !isOver)
+  assert.ok(first !== undefined && first !== this.last, "two commands run")
+  first.signal("SIGINT")
+})
+
 When("I press Ctrl+C", function (this: RbeeWorld) {
   // The daemons have sessions of their own, so that a terminal's Ctrl+C reaches the command alone.
   this.last.signal("SIGINT")

@@ -3,9 +3,11 @@ import assert from "node:assert/strict"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { type DataTable, Given, Then, When } from "@cucumber/cucumber"
-import { fingerprintOf, makeKey } from "../../test/support/sshd.js"
+import { fingerprintOf, makeKey, startSshd } from "../../test/support/sshd.js"
 import { within } from "../support/eventually.js"
-import { rowsOf } from "../support/tables.js"
+import { silentListener, slowRelay } from "../support/relay.js"
+import { startStandIn } from "../support/standIn.js"
+import { changeRow, rowsOf } from "../support/tables.js"
 import type { RbeeWorld } from "../support/world.js"
 
 const registry = (world: RbeeWorld) => rowsOf(Path.join(world.home, "beehives.db"), "beehives")
@@ -19,6 +21,46 @@ Given("a machine with sshd and without rbee", async function (this: RbeeWorld) {
   this.installPath = Path.join(this.folder, "nothing-here")
 })
 
+Given("a machine with sshd and a stand-in for its hive", async function (this: RbeeWorld) {
+  await this.startMachine()
+  this.installPath = Path.join(this.folder, "stand-in")
+  this.standIn = await startStandIn(this.installPath)
+  this.closers.push(this.standIn.stop)
+})
+
+Given("a machine with sshd, whose commands all fail", async function (this: RbeeWorld) {
+  await this.startMachine({ config: ["ForceCommand echo 'This account is not available.' >&2; exit 1"] })
+})
+
+Given("a port where nobody ever answers", async function (this: RbeeWorld) {
+  const { port, stop } = await silentListener()
+  this.closers.push(stop)
+  this.named.set("silent port", `${port}`)
+})
+
+Given("another way to the machine, {int} ms long", async function (this: RbeeWorld, delay_ms: number) {
+  const { port, stop } = await slowRelay(this.sshd.port, delay_ms)
+  this.closers.push(stop)
+  this.named.set("other port", `${port}`)
+})
+
+Given("the setting {word} is {string}", function (this: RbeeWorld, name: string, value: string) {
+  this.set(name, value)
+})
+
+Given("a jump host with sshd", async function (this: RbeeWorld) {
+  const { port, hostKeyFingerprint, keyPath, log, stop } = await startSshd()
+  this.closers.push(stop)
+  this.named.set("jump port", `${port}`).set("jump key", keyPath).set("jump fingerprint", hostKeyFingerprint)
+  this.jumpLog = log
+})
+
+Given("this is in ~/.ssh/config:", async function (this: RbeeWorld, text: string) {
+  const folder = Path.join(this.folder, ".ssh")
+  await Fs.mkdir(folder, { recursive: true, mode: 0o700 })
+  await Fs.writeFile(Path.join(folder, "config"), `${this.fill(text)}\n`, { mode: 0o600 })
+})
+
 Given("it is the node {string}", async function (this: RbeeWorld, name: string) {
   await this.prepare(this.addNode(name))
 })
@@ -30,6 +72,17 @@ Given("the machine shows another host key from now on", async function (this: Rb
   await makeKey(key, "ed25519")
   process.kill(pid, "SIGHUP") // sshd begins anew, as itself
   await within(logged(/Received SIGHUP.*Server listening on/s), 10_000, () => `sshd's restart: ${this.sshd.log()}`)
+  this.named.set("new fingerprint", await fingerprintOf(`${key}.pub`))
+})
+
+Given("the node's port is {} from now on", function (this: RbeeWorld, port: string) {
+  changeRow(Path.join(this.home, "beehives.db"), "beehives", "ssh_port", Number(this.fill(port)))
+})
+
+Given("the machine knows another key only from now on", async function (this: RbeeWorld) {
+  const key = Path.join(this.folder, "another_key")
+  await makeKey(key, "ed25519")
+  await Fs.copyFile(`${key}.pub`, Path.join(this.sshd.dir, "authorized_keys"))
 })
 
 When("I add it as node {string}", async function (this: RbeeWorld, name: string) {
@@ -78,6 +131,10 @@ Then("stderr names the recorded host key and the one that was shown", async func
   const shown = await fingerprintOf(Path.join(this.sshd.dir, "host_key.pub"))
   const words = `changed: expected ${this.sshd.hostKeyFingerprint}, got ${shown}`
   assert.ok(this.last.err.includes(words), `${words}\n${this.last.transcript}`)
+})
+
+Then("the way there led through the jump host", function (this: RbeeWorld) {
+  assert.match(this.jumpLog(), /Accepted publickey/)
 })
 
 Then("the catalog of the machine holds just the model {string}", function (this: RbeeWorld, reference: string) {

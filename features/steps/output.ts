@@ -32,6 +32,15 @@ Then(/^(stdout|stderr) contains "(.*)"$/, function (this: RbeeWorld, stream: "st
   assert.ok(text.includes(this.fill(words)), this.last.transcript)
 })
 
+Then(/^(stdout|stderr) matches "(.*)"$/, function (this: RbeeWorld, stream: "stdout" | "stderr", pattern: string) {
+  assert.match(stream === "stdout" ? this.last.out : this.last.err, new RegExp(pattern), this.last.transcript)
+})
+
+Then(/^stderr tells this (once|never): "(.*)"$/, function (this: RbeeWorld, often: "once" | "never", words: string) {
+  const told = this.last.err.split(this.fill(words)).length - 1
+  assert.equal(told, often === "once" ? 1 : 0, this.last.transcript)
+})
+
 Then(/^(stdout|stderr) is empty$/, function (this: RbeeWorld, stream: "stdout" | "stderr") {
   assert.equal(stream === "stdout" ? this.last.out : this.last.err, "", this.last.transcript)
 })

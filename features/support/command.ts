@@ -57,6 +57,10 @@ export class RbeeCommand {
     this.#closed.catch(() => undefined) // told to whoever waits for the end
   }
 
+  get isOver(): boolean {
+    return !Number.isNaN(this.took_ms)
+  }
+
   get pid(): number {
     return this.#child.pid ?? 0
   }

@@ -16,13 +16,20 @@ interface HiveRecord {
   readonly token: { readonly value: string }
 }
 
+/** What the hive of that home folder answers to a GET with its key. */
+export const askHive = async (
+  home: string,
+  path: string
+): Promise<{ readonly status: number; readonly text: string }> => {
+  const { port, token }: HiveRecord = JSON.parse(await Fs.readFile(Path.join(home, "run", "hive.json"), "utf8"))
+  const answer = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { authorization: `Bearer ${token.value}` } })
+  return { status: answer.status, text: await answer.text() }
+}
+
 /** The workers as the hive of that home folder lists them. */
 export const listedWorkers = async (home: string): Promise<ReadonlyArray<ListedWorker>> => {
-  const { port, token }: HiveRecord = JSON.parse(await Fs.readFile(Path.join(home, "run", "hive.json"), "utf8"))
-  const answer = await fetch(`http://127.0.0.1:${port}/v1/workers/list`, {
-    headers: { authorization: `Bearer ${token.value}` }
-  })
-  if (!answer.ok) throw new Error(`the hive answered ${answer.status}: ${await answer.text()}`)
-  const { workers }: { readonly workers: ReadonlyArray<ListedWorker> } = JSON.parse(await answer.text())
+  const { status, text } = await askHive(home, "/v1/workers/list")
+  if (status !== 200) throw new Error(`the hive answered ${status}: ${text}`)
+  const { workers }: { readonly workers: ReadonlyArray<ListedWorker> } = JSON.parse(text)
   return workers
 }

@@ -6,11 +6,14 @@ export type Row = Readonly<Record<string, string | number | null>>
 
 /** What is used of better-sqlite3, which has no types of its own. */
 interface Database {
-  readonly prepare: (sql: string) => { readonly all: () => ReadonlyArray<Row> }
+  readonly prepare: (sql: string) => {
+    readonly all: () => ReadonlyArray<Row>
+    readonly run: (value: string | number) => unknown
+  }
   readonly close: () => void
 }
 
-const Sqlite: new (file: string, options: { readonly readonly: true; readonly fileMustExist: true }) => Database =
+const Sqlite: new (file: string, options: { readonly readonly: boolean; readonly fileMustExist: true }) => Database =
   createRequire(import.meta.url)("better-sqlite3")
 
 /** All rows of a table. */
@@ -18,6 +21,16 @@ export const rowsOf = (file: string, table: "beehives" | "models"): ReadonlyArra
   const database = new Sqlite(file, { readonly: true, fileMustExist: true })
   try {
     return database.prepare(`SELECT * FROM ${table}`).all()
+  } finally {
+    database.close()
+  }
+}
+
+/** Puts a value in a column of the one row that a table has, as a machine that moved away would find it. */
+export const changeRow = (file: string, table: "beehives", column: "ssh_port", value: number): void => {
+  const database = new Sqlite(file, { readonly: false, fileMustExist: true })
+  try {
+    database.prepare(`UPDATE ${table} SET ${column} = ?`).run(value)
   } finally {
     database.close()
   }

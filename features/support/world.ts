@@ -4,10 +4,11 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import { World } from "@cucumber/cucumber"
-import { freePort, startSshd, type TestSshd } from "../../test/support/sshd.js"
+import { freePort, type SshdOptions, startSshd, type TestSshd } from "../../test/support/sshd.js"
 import { RbeeCommand } from "./command.js"
 import { writeEndlessModel } from "./models.js"
 import { processesOf, type RbeeProcess, untilEnded } from "./processes.js"
+import type { StandIn } from "./standIn.js"
 
 /** The package whose built command is run. */
 export const root = fileURLToPath(new URL("../../", import.meta.url)).replace(/\/$/, "")
@@ -29,14 +30,21 @@ export class RbeeWorld extends World {
   /** The machine that is reached by SSH, once there is one, and rbee's folder on it. */
   machine: TestSshd | undefined
   installPath = root
+  /** What answers there in the place of a hive, once there is one. */
+  standIn: StandIn | undefined
   /** Every command that was run, in order. */
   readonly commands: Array<RbeeCommand> = []
   /** Processes that were looked at, to be told later whether they are still the same. */
   readonly seen = new Map<string, RbeeProcess>()
   /** What is run at the end so that nothing is left. */
   readonly goodbyes: Array<() => Promise<void>> = []
+  /** What this process itself serves for the scenario, to be closed however it ends. */
+  readonly closers: Array<() => Promise<void>> = []
   #env: Readonly<Record<string, string>> = {}
-  #endless: Readonly<Record<string, string>> = {}
+  /** What the host before the machine logged. */
+  jumpLog = (): string => ""
+  /** What features call by names of their own: `{endless model}`. */
+  readonly named = new Map<string, string>()
 
   readonly open = async (): Promise<void> => {
     this.folder = await Fs.mkdtemp(Path.join(Os.tmpdir(), "rbee-scenario-"))
@@ -66,13 +74,27 @@ export class RbeeWorld extends World {
 
   /** Leaves nothing on the PATH but Node itself. */
   readonly hideTools = (): void => {
-    this.#env = { ...this.#env, PATH: Path.join(this.folder, "bin") }
+    this.set("PATH", Path.join(this.folder, "bin"))
   }
 
-  /** A machine with a real sshd, whose sessions see a home folder of their own. */
-  readonly startMachine = async (): Promise<TestSshd> => {
-    this.machine = await startSshd({ env: this.#userEnv(Path.join(this.folder, "node"), this.nodeHome) })
+  /** Sets a variable of the commands' environment. */
+  readonly set = (name: string, value: string): void => {
+    this.#env = { ...this.#env, [name]: value }
+  }
+
+  /** A machine with a real sshd, whose sessions see a home folder of their own. What is given comes on top of it. */
+  readonly startMachine = async ({ env, ...options }: SshdOptions = {}): Promise<TestSshd> => {
+    this.machine = await startSshd({
+      ...options,
+      env: { ...this.#userEnv(Path.join(this.folder, "node"), this.nodeHome), ...env }
+    })
     return this.machine
+  }
+
+  /** The machine of this scenario, with something in the place of its hive. */
+  get hive(): StandIn {
+    if (this.standIn === undefined) throw new Error("this scenario has no stand-in for a hive")
+    return this.standIn
   }
 
   /** The machine of this scenario. */
@@ -124,7 +146,7 @@ export class RbeeWorld extends World {
   readonly writeEndlessModel = async (): Promise<void> => {
     const path = Path.join(this.folder, "endless.gguf")
     await writeEndlessModel(path)
-    this.#endless = { "endless model": `file://${path}` }
+    this.named.set("endless model", `file://${path}`)
   }
 
   /** Text of a feature with this scenario's own names in it. */
@@ -144,7 +166,7 @@ export class RbeeWorld extends World {
       key: machine.keyPath,
       fingerprint: machine.hostKeyFingerprint
     }
-    return { folder: this.folder, "install path": this.installPath, ...this.#endless, ...node }
+    return { folder: this.folder, "install path": this.installPath, ...node, ...Object.fromEntries(this.named) }
   }
 
   /** Ends whatever is left of the scenario and says what that was. */
@@ -159,6 +181,7 @@ export class RbeeWorld extends World {
       }
     } finally {
       await this.machine?.stop()
+      await Promise.all(this.closers.map((stop) => stop()))
       await Fs.rm(this.folder, { recursive: true, force: true, maxRetries: 3 })
     }
     return left

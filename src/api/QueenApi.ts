@@ -5,19 +5,40 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
-import { NodeNotFound, RegistryUnavailable } from "../domain/errors/index.js"
-import { Health } from "../domain/Hive.js"
+import {
+  NodeNotFound,
+  RegistryUnavailable,
+  SshKeyLocked,
+  SshKeyNotFound,
+  SshSetupInvalid
+} from "../domain/errors/index.js"
+import { Health, NodePreflight } from "../domain/Hive.js"
 import { NodeName } from "../domain/Ids.js"
-import { Narration } from "../domain/Narration.js"
-import { NewNode, NodeRecord } from "../domain/Node.js"
+import { Narration, Report } from "../domain/Narration.js"
+import { Installed, InstallSource, KeyPath, NewNode, NodeChanges, NodeRecord } from "../domain/Node.js"
 import { InferenceTask, TaskWorker } from "../domain/Task.js"
 import { version } from "../domain/Version.js"
 import { WorkerInfo } from "../domain/Worker.js"
 import { Auth } from "./Auth.js"
 import { anyError, declare, edge } from "./Envelope.js"
 
-/** What `add` streams: narration, and last `{"type":"node",…}` with the record. */
-export const AddNodeEvent = Schema.Union(Narration, Schema.Struct({ type: Schema.Literal("node"), node: NodeRecord }))
+/** What `add` and `update` stream: narration, and last `{"type":"node",…}` with the record. */
+export const NodeEvent = Schema.Union(Narration, Schema.Struct({ type: Schema.Literal("node"), node: NodeRecord }))
+
+/** What `preflight` streams: narration, and last `{"type":"preflight",…}` with the reports. */
+export const PreflightEvent = Schema.Union(
+  Narration,
+  Schema.Struct({ type: Schema.Literal("preflight"), ...NodePreflight.fields })
+)
+
+/** What `install` streams: narration and progress, and last `{"type":"installed",…}`. */
+export const InstallEvent = Schema.Union(
+  Report,
+  Schema.Struct({ type: Schema.Literal("installed"), ...Installed.fields })
+)
+
+/** What `remove` streams: narration, and last `{"type":"removed"}`. */
+export const RemoveEvent = Schema.Union(Narration, Schema.Struct({ type: Schema.Literal("removed"), node: NodeName }))
 
 const eventStream = HttpApiSchema.Empty(200)
 const wantsEvents = Schema.Struct({ accept: Schema.Literal("text/event-stream") })
@@ -26,6 +47,21 @@ const byName = Schema.Struct({ name: NodeName })
 const Open = HttpApiGroup.make("open").add(HttpApiEndpoint.get("alive", "/health").addSuccess(Health))
 
 const add = HttpApiEndpoint.post("add", "/v2/registry/beehives/add").setPayload(NewNode).addError(anyError)
+const update = HttpApiEndpoint.patch("update", "/v2/registry/beehives/:name")
+  .setPath(byName)
+  .setPayload(NodeChanges)
+  .addError(anyError)
+const preflight = HttpApiEndpoint.get("preflight", "/v2/registry/beehives/:name/preflight")
+  .setPath(byName)
+  .addError(anyError)
+const install = HttpApiEndpoint.post("install", "/v2/registry/beehives/:name/install")
+  .setPath(byName)
+  .setPayload(Schema.Struct({ from: Schema.optionalWith(InstallSource, { default: () => "local" as const }) }))
+  .addError(anyError)
+const remove = HttpApiEndpoint.del("remove", "/v2/registry/beehives/:name")
+  .setPath(byName)
+  .setUrlParams(Schema.Struct({ purge: Schema.optionalWith(Schema.BooleanFromString, { default: () => false }) }))
+  .addError(anyError)
 
 const Registry = HttpApiGroup.make("registry")
   .add(add.addSuccess(NodeRecord))
@@ -41,12 +77,23 @@ const Registry = HttpApiGroup.make("registry")
       .addError(declare(NodeNotFound))
       .addError(declare(RegistryUnavailable))
   )
+  .add(update.addSuccess(NodeRecord))
+  .add(preflight.addSuccess(NodePreflight))
+  .add(install.addSuccess(Installed))
+  .add(remove.addSuccess(HttpApiSchema.NoContent))
   .add(
-    HttpApiEndpoint.del("remove", "/v2/registry/beehives/:name")
-      .setPath(byName)
+    HttpApiEndpoint.post("removeByBody", "/v2/registry/beehives/remove")
+      .setPayload(Schema.Struct({ node_name: NodeName }))
       .addSuccess(HttpApiSchema.NoContent)
-      .addError(declare(NodeNotFound))
-      .addError(declare(RegistryUnavailable))
+      .addError(anyError)
+  )
+  .add(
+    HttpApiEndpoint.post("unlock", "/v2/ssh/unlock")
+      .setPayload(Schema.Struct({ key_path: KeyPath, passphrase: Schema.Redacted(Schema.String) }))
+      .addSuccess(HttpApiSchema.NoContent)
+      .addError(declare(SshKeyLocked))
+      .addError(declare(SshKeyNotFound))
+      .addError(declare(SshSetupInvalid))
   )
   .middleware(Auth)
 
@@ -75,7 +122,15 @@ export const QueenApi = HttpApi.make("queen-rbee")
 
 /** The endpoints that answer JSON or events, as their streaming clients see them. */
 export const QueenStreams = HttpApi.make("queen-rbee-streams")
-  .add(HttpApiGroup.make("registry").add(add.setHeaders(wantsEvents).addSuccess(eventStream)).middleware(Auth))
+  .add(
+    HttpApiGroup.make("registry")
+      .add(add.setHeaders(wantsEvents).addSuccess(eventStream))
+      .add(update.setHeaders(wantsEvents).addSuccess(eventStream))
+      .add(preflight.setHeaders(wantsEvents).addSuccess(eventStream))
+      .add(install.setHeaders(wantsEvents).addSuccess(eventStream))
+      .add(remove.setHeaders(wantsEvents).addSuccess(eventStream))
+      .middleware(Auth)
+  )
   .add(
     HttpApiGroup.make("tasks")
       .add(

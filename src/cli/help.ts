@@ -15,9 +15,9 @@ export const pages: Readonly<Record<string, HelpPage>> = {
     usage: "rbee <command> [options]",
     commands: [
       ["infer", "answer a prompt: tokens on stdout, everything else on stderr"],
-      ["setup", "the machines of the pool: add-node, list-nodes, remove-node"],
+      ["setup", "the machines of the pool: add, change, list, remove, install, check"],
       ["queen", "the orchestrator: start, stop, status, serve"],
-      ["hive", "a machine's pool manager: serve, start, stop"],
+      ["hive", "a machine's pool manager: serve, start, stop, status, detect"],
       ["worker", "one loaded model: serve (what the hive spawns)"]
     ],
     examples: [
@@ -32,14 +32,18 @@ export const pages: Readonly<Record<string, HelpPage>> = {
     usage: "rbee setup <command> [options]",
     commands: [
       ["add-node", "test a machine's SSH, record its host key, add it"],
+      ["update-node", "change what is known of it; SSH is tested again"],
       ["list-nodes", "show the machines"],
-      ["remove-node", "take a machine off; nothing is changed on it"]
+      ["remove-node", "take it off; with --purge rbee off the machine, too"],
+      ["install", "put rbee on it, or bring it to this version"],
+      ["preflight", "check whether it could serve: SSH, rbee, hive"]
     ],
     examples: [
       [
-        "rbee setup add-node --name workstation --ssh-host 192.168.1.20 \\\n      --ssh-user me --git-repo https://… --install-path /opt/rbee",
-        ""
+        "rbee setup add-node --name workstation --ssh-host 192.168.1.20 \\\n      --ssh-user me --git-repo https://… --install-path '~/rbee'",
+        "an alias of ~/.ssh/config is a host, too"
       ],
+      ["rbee setup install --node workstation", "uploads this very package"],
       ["rbee setup list-nodes --json", "for scripts"]
     ]
   },
@@ -64,9 +68,14 @@ export const pages: Readonly<Record<string, HelpPage>> = {
       ["serve", "run it in the foreground (daemon is the same)"],
       ["daemon", "run it in the foreground"],
       ["start", "what a queen calls: prints a running hive's address"],
-      ["stop", "stop this machine's hive and its workers"]
+      ["stop", "stop this machine's hive and its workers"],
+      ["detect", "show what this machine can compute on"],
+      ["status", "tell whether it runs (exit code 1 if not)"]
     ],
-    examples: [["rbee hive stop", ""]]
+    examples: [
+      ["rbee hive detect", "backends and devices, as the registry keeps them"],
+      ["rbee hive stop", ""]
+    ]
   },
   worker: {
     title: "One loaded model, served over HTTP",

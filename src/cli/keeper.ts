@@ -2,6 +2,7 @@
 import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { CorrelationId } from "../domain/CorrelationId.js"
 import { describe } from "../domain/errors/Catalogue.js"
@@ -14,7 +15,7 @@ import { WorkerClientHttp } from "../layers/http/WorkerClientHttp.js"
 import { InstallationLive } from "../layers/InstallationLive.js"
 import { PartialResultsLive } from "../layers/PartialResultsLive.js"
 import { ProcessesLive } from "../layers/ProcessesLive.js"
-import { SettingsLive } from "../layers/SettingsLive.js"
+import { SettingsKeyless, SettingsLive } from "../layers/SettingsLive.js"
 import { TokensLive } from "../layers/TokensLive.js"
 import { VersionsSemver } from "../layers/VersionsSemver.js"
 import type { Narrator } from "../services/Narrator.js"
@@ -22,21 +23,32 @@ import { Tokens } from "../services/Tokens.js"
 import { Reported } from "./exit.js"
 import { errorBlock } from "./render/error.js"
 import { narratorTerminal, type Telling } from "./render/narrator.js"
+import { askPassphrase, canAsk } from "./render/passphrase.js"
 import { toStderr, toStdout } from "./render/terminal.js"
+import { unlocking } from "./unlocking.js"
 
-const Clients = Layer.mergeAll(QueenClientHttp, WorkerClientHttp, HiveClientHttp)
+/** At a terminal the passphrases of locked keys are asked for. */
+const Queens = Layer.unwrapEffect(
+  Effect.sync(() => unlocking(canAsk() ? Option.some(askPassphrase) : Option.none()))
+).pipe(Layer.provide(QueenClientHttp))
+const Clients = Layer.mergeAll(Queens, WorkerClientHttp, HiveClientHttp)
 const Machine = Layer.provideMerge(DaemonsLive, Layer.mergeAll(ProcessesLive, InstallationLive))
 
+const Parts = Layer.mergeAll(Clients, Machine, PartialResultsLive, TokensLive, VersionsSemver)
+
 /** Everything that a keeper's program may ask for, but for how it is told. */
-export const KeeperLive = Layer.mergeAll(Clients, Machine, PartialResultsLive, TokensLive, VersionsSemver).pipe(
-  Layer.provideMerge(SettingsLive)
-)
+export const KeeperLive = Layer.provideMerge(Parts, SettingsLive)
+
+/** The same for what asks no queen: what one runs on a node, what stops a daemon. A broken token file is no reason not to. */
+const NodeLive = Layer.provideMerge(Parts, SettingsKeyless)
 
 /** How a command tells what it does. */
 export interface TellOptions {
   readonly telling: Telling
   /** The node that the command is for, for the error block. */
   readonly node?: string
+  /** Whether it runs without the key of a configured queen. */
+  readonly keyless?: boolean
 }
 
 /** Shows an error as users are to see it, and leaves the exit code. */
@@ -75,6 +87,6 @@ export const runKeeper = <A, E>(
   Effect.flatMap(Tokens, (tokens) =>
     Effect.flatMap(tokens.id, (id) => Effect.provideService(program, CorrelationId, id))
   ).pipe(
-    Effect.provide(Layer.merge(KeeperLive, narratorTerminal(options.telling))),
+    Effect.provide(Layer.merge(options.keyless === true ? NodeLive : KeeperLive, narratorTerminal(options.telling))),
     Effect.catchAll(reportError(options))
   )

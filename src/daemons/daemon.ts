@@ -1,13 +1,13 @@
 /** What all daemons do alike: take their key, tell that they listen, end when told to. */
 import * as Fs from "node:fs"
-import * as Readline from "node:readline"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
+import { isLoopback } from "../domain/Address.js"
 
 /** How a daemon was started; the flags are for those who start it, not for users. */
 export interface DaemonOptions {
@@ -15,20 +15,20 @@ export interface DaemonOptions {
   readonly token_stdin: boolean
   /** End when standard input closes: whoever started us is gone. */
   readonly attached: boolean
-  /** Where to write `{"port":…}` once we listen. */
+  /** Where to write `{"host":…,"port":…}` once we listen. */
   readonly ready_fd: Option.Option<number>
 }
 
 /** A daemon that others could reach must not be open to all of them. */
 export class OpenBind extends Data.TaggedError("OpenBind")<{ readonly host: string }> {
   override get message() {
-    return `API token required for non-loopback bind: ${this.host}\n\n  Suggestion: set RBEE_API_TOKEN, or bind to 127.0.0.1`
+    return `API token required for non-loopback bind: ${this.host}\n\n  Suggestion: name a file that holds one (auth.token_file, RBEE_API_TOKEN_FILE), set RBEE_API_TOKEN, or bind to 127.0.0.1`
   }
 }
 
 /** Refuses to serve anybody but this machine without a token. */
 export const refuseOpenBind = (host: string, token: Option.Option<Redacted.Redacted>): Effect.Effect<void, OpenBind> =>
-  Option.isSome(token) || /^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/.test(host) ? Effect.void : new OpenBind({ host })
+  Option.isSome(token) || isLoopback(host) ? Effect.void : new OpenBind({ host })
 
 /** The way for a request to end its own daemon. */
 export class Stop extends Context.Tag("rbee/Stop")<
@@ -45,19 +45,6 @@ export const StopLive: Layer.Layer<Stop> = Layer.effect(
   }))
 )
 
-/** The first line of standard input, where the options say that the token comes that way. */
-export const readToken = ({ token_stdin, attached }: DaemonOptions): Effect.Effect<Option.Option<Redacted.Redacted>> =>
-  token_stdin
-    ? Effect.async((resume) => {
-        const lines = Readline.createInterface({ input: process.stdin })
-        lines.once("line", (line) => {
-          resume(Effect.succeed(line === "" ? Option.none() : Option.some(Redacted.make(line))))
-          if (!attached) lines.close()
-        })
-        lines.once("close", () => resume(Effect.succeedNone))
-      })
-    : Effect.succeedNone
-
 /** Waits until whoever started us is gone: the pipe closes however it ended. */
 export const starterGone = ({ attached }: DaemonOptions): Effect.Effect<void> =>
   attached
@@ -70,12 +57,12 @@ export const starterGone = ({ attached }: DaemonOptions): Effect.Effect<void> =>
     : Effect.never
 
 /** Tells whoever waits for it that we listen. */
-export const announce = ({ ready_fd }: DaemonOptions, port: number): Effect.Effect<void> =>
+export const announce = ({ ready_fd }: DaemonOptions, host: string, port: number): Effect.Effect<void> =>
   Option.match(ready_fd, {
     onNone: () => Effect.void,
     onSome: (fd) =>
       Effect.sync(() => {
-        Fs.writeSync(fd, `${JSON.stringify({ port })}\n`)
+        Fs.writeSync(fd, `${JSON.stringify({ host, port })}\n`)
         Fs.closeSync(fd)
       })
   })

@@ -3,6 +3,7 @@ import * as Schema from "effect/Schema"
 import { BackendReport } from "./Device.js"
 import { NodeName, QueenId } from "./Ids.js"
 import { Narration } from "./Narration.js"
+import { SshReport } from "./Node.js"
 import { Megabytes } from "./Units.js"
 import { WorkerInfo } from "./Worker.js"
 
@@ -25,6 +26,8 @@ export type HiveAddress = typeof HiveAddress.Type
 /** What `rbee hive start` prints: the hive that now runs on the node. `started` is false where one ran already. */
 export const HiveStarted = Schema.Struct({
   pid: Schema.Int.pipe(Schema.positive()),
+  /** What it is bound to. */
+  host: Schema.String,
   port: Schema.Int.pipe(Schema.between(1, 65535)),
   token: Schema.Redacted(Schema.String),
   version: Schema.String,
@@ -56,6 +59,12 @@ export const HiveReport = Schema.Struct({
   resources: Resources
 })
 export type HiveReport = typeof HiveReport.Type
+
+/** `GET /v2/registry/beehives/{name}/preflight`: the reports of phases 2a and 3a; no SSH leads to `localhost`. */
+export const NodePreflight = Schema.Struct({ ssh: Schema.NullOr(SshReport), hive: HiveReport }).annotations({
+  identifier: "NodePreflight"
+})
+export type NodePreflight = typeof NodePreflight.Type
 
 /**
  * A queen's claim on a hive. A hive that was started for a queen exits when its last lease is released or runs out;

@@ -44,8 +44,17 @@ export const LoadingProgress = Schema.Struct({
 })
 export type LoadingProgress = typeof LoadingProgress.Type
 
+/** A package on its way to a node: bytes so far and in all. */
+export const UploadProgress = Schema.Struct({
+  type: progress,
+  stage: Schema.Literal("uploading"),
+  bytes_uploaded: Bytes,
+  bytes_total: Bytes
+})
+export type UploadProgress = typeof UploadProgress.Type
+
 /** Figures that a progress bar shows. */
-export const Progress = Schema.Union(DownloadProgress, LoadingProgress)
+export const Progress = Schema.Union(DownloadProgress, LoadingProgress, UploadProgress)
 export type Progress = typeof Progress.Type
 
 /** What a phase says while it runs. */

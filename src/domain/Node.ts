@@ -2,7 +2,7 @@
 import * as Schema from "effect/Schema"
 import { Backend } from "./Device.js"
 import { localhost, NodeName } from "./Ids.js"
-import { Count, UnixSeconds } from "./Units.js"
+import { Count, Milliseconds, UnixSeconds } from "./Units.js"
 
 /** How the queen reaches a node's hive: through SSH, or directly in a LAN. */
 export const Transport = Schema.Literal("ssh", "direct")
@@ -57,15 +57,64 @@ const address = {
   transport: Transport
 }
 
-/** What a user says about a node when adding it. */
+/** How many devices each backend has. */
+export const DeviceCounts = Schema.partial(Schema.Record({ key: Backend, value: Count }))
+
+/** What a node can compute on: `rbee-hive detect`'s answer, stored with the node. */
+export const Detection = Schema.Struct({ backends: Schema.Array(Backend), devices: DeviceCounts }).annotations({
+  identifier: "Detection"
+})
+export type Detection = typeof Detection.Type
+
+/**
+ * What a user says about a node when adding it. Port and user left out are those of `~/.ssh/config` for that host, or 22 and
+ * the user's own name; backends and devices left out are detected.
+ */
 export const NewNode = Schema.Struct({
   ...address,
-  ssh_port: Schema.optionalWith(address.ssh_port, { default: () => 22 }),
+  ssh_port: Schema.optionalWith(Schema.NullOr(address.ssh_port), { default: () => null }),
+  ssh_user: Schema.optionalWith(Schema.NullOr(address.ssh_user), { default: () => null }),
   ssh_key_path: Schema.optionalWith(address.ssh_key_path, { default: () => null }),
   git_branch: Schema.optionalWith(address.git_branch, { default: () => "main" }),
-  transport: Schema.optionalWith(Transport, { default: () => "ssh" as const })
+  transport: Schema.optionalWith(Transport, { default: () => "ssh" as const }),
+  backends: Schema.optional(Detection.fields.backends),
+  devices: Schema.optional(DeviceCounts)
 }).annotations({ identifier: "NewNode", parseOptions: { errors: "all" } })
 export type NewNode = typeof NewNode.Type
+
+/** An SSH host key's fingerprint, as OpenSSH prints it. */
+export const Fingerprint = Schema.String.pipe(
+  Schema.pattern(/^SHA256:[A-Za-z0-9+/]{43}$/, { message: () => "a fingerprint: SHA256: and 43 characters" })
+)
+
+/** What is to be different about a node from now on; what is left out stays. SSH is tested again before it is saved. */
+export const NodeChanges = Schema.Struct({
+  ssh_host: Schema.optional(address.ssh_host),
+  ssh_port: Schema.optional(address.ssh_port),
+  ssh_user: Schema.optional(address.ssh_user),
+  ssh_key_path: Schema.optional(address.ssh_key_path),
+  git_repo_url: Schema.optional(address.git_repo_url),
+  git_branch: Schema.optional(address.git_branch),
+  install_path: Schema.optional(address.install_path),
+  transport: Schema.optional(address.transport),
+  /** The one host key that is accepted in the place of the recorded one. */
+  accept_host_key: Schema.optional(Fingerprint)
+}).annotations({ identifier: "NodeChanges", parseOptions: { errors: "all" } })
+export type NodeChanges = typeof NodeChanges.Type
+
+/** Where rbee on a node comes from: its git repository, or this very package, uploaded. */
+export const InstallSource = Schema.Literal("git", "local").annotations({ identifier: "InstallSource" })
+export type InstallSource = typeof InstallSource.Type
+
+/** What an installation came to; `changed` is false where the same was installed already. */
+export const Installed = Schema.Struct({
+  node: NodeName,
+  from: InstallSource,
+  install_path: NodePath,
+  version: Schema.String,
+  changed: Schema.Boolean
+}).annotations({ identifier: "Installed" })
+export type Installed = typeof Installed.Type
 
 /** A node as the registry keeps it. `devices` counts each backend's devices. */
 export const NodeRecord = Schema.Struct({
@@ -74,7 +123,7 @@ export const NodeRecord = Schema.Struct({
   last_error: Schema.NullOr(Schema.String),
   status: NodeStatus,
   backends: Schema.Array(Backend),
-  devices: Schema.partial(Schema.Record({ key: Backend, value: Count }))
+  devices: DeviceCounts
 }).annotations({ identifier: "NodeRecord" })
 export type NodeRecord = typeof NodeRecord.Type
 
@@ -105,7 +154,7 @@ export const isLocal = (node: NodeRecord): boolean => node.node_name === localho
 /** Phase 2a's result: every check that passed, with its figures. `hive_command` is how rbee is started there. */
 export const SshReport = Schema.Struct({
   node: NodeName,
-  latency_ms: Schema.Number,
+  latency_ms: Milliseconds,
   hive_command: Schema.String,
   hive_version: Schema.String
 })

@@ -5,26 +5,33 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { type ProcessExit, ProcessIdentity } from "../domain/Process.js"
-import { type DaemonRole, Daemons, type StartOptions } from "../services/Daemons.js"
+import { type DaemonRole, Daemons, type Listening, type StartOptions } from "../services/Daemons.js"
 import { Installation } from "../services/Installation.js"
 import { type LaunchProblem, Processes } from "../services/Processes.js"
 import { Settings } from "../services/Settings.js"
+import { environmentWithout } from "./childEnvironment.js"
 import { writePrivate } from "./privateFile.js"
 import { identityOf } from "./processIdentity.js"
 
 /** `run/<role>.json`, readable for its owner alone. */
 const Record = Schema.parseJson(
-  Schema.Struct({ identity: ProcessIdentity, port: Schema.Int, token: Schema.Option(Schema.Redacted(Schema.String)) })
+  Schema.Struct({
+    identity: ProcessIdentity,
+    host: Schema.String,
+    port: Schema.Int,
+    token: Schema.Option(Schema.Redacted(Schema.String))
+  })
 )
 
 /** What a daemon writes to descriptor 3 when it listens. */
-const Listening = Schema.parseJson(Schema.Struct({ port: Schema.Int }))
+const Announced = Schema.parseJson(Schema.Struct({ host: Schema.String, port: Schema.Int }))
 
 /** The first line that comes through the pipe; none where it closes without one: the daemon has ended. */
 const firstLine = (child: ChildProcess): Effect.Effect<Option.Option<string>> =>
@@ -47,6 +54,14 @@ const make = Effect.gen(function* () {
   const recordPath = (role: DaemonRole) => Path.join(home, "run", `${role}.json`)
   const logPath = (role: DaemonRole) => Path.join(home, "logs", `${role}.log`)
 
+  const read = (role: DaemonRole) =>
+    Effect.option(
+      Effect.flatMap(
+        Effect.try(() => Fs.readFileSync(recordPath(role), "utf8")),
+        Schema.decode(Record)
+      )
+    )
+
   const spawnDaemon = (role: DaemonRole, { args, token, attached }: StartOptions) =>
     Effect.try({
       try: () => {
@@ -59,7 +74,11 @@ const make = Effect.gen(function* () {
             [...prefix, role, "serve", ...args, "--ready-fd", "3", ...(attached ? ["--attached"] : [])].concat(
               Option.isSome(token) ? ["--token-stdin"] : []
             ),
-            { detached: true, stdio: ["pipe", log, log, "pipe"] }
+            {
+              detached: true,
+              stdio: ["pipe", log, log, "pipe"],
+              env: environmentWithout(...(Option.isSome(token) ? ["RBEE_API_TOKEN"] : []))
+            }
           )
           const stdin = child.stdin
           stdin?.on("error", () => {}) // a daemon that ended at once; its log tells why
@@ -81,7 +100,7 @@ const make = Effect.gen(function* () {
     const line = yield* Effect.timeoutOption(firstLine(child), timeouts.daemon_start)
     const listening = Either.flatMap(
       Either.fromOption(Option.flatten(line), () => "no answer"),
-      Schema.decodeEither(Listening)
+      Schema.decodeEither(Announced)
     )
     const identity = Option.flatMap(Option.fromNullable(child.pid), identityOf)
     if (Either.isLeft(listening) || Option.isNone(identity)) {
@@ -95,28 +114,33 @@ const make = Effect.gen(function* () {
     child.unref()
     return {
       identity: identity.value,
-      port: listening.right.port,
+      ...listening.right,
       token: options.token,
       exit: Deferred.await(exit)
+    }
+  })
+
+  const forget = Effect.fn("Daemons.forget")(function* (role: DaemonRole, identity: ProcessIdentity) {
+    const record = yield* read(role)
+    if (Option.exists(record, (found) => Equal.equals(found.identity, identity))) {
+      yield* Effect.sync(() => Fs.rmSync(recordPath(role), { force: true }))
     }
   })
 
   return Daemons.of({
     start,
     running: Effect.fn("Daemons.running")(function* (role: DaemonRole) {
-      const record = yield* Effect.option(
-        Effect.flatMap(
-          Effect.try(() => Fs.readFileSync(recordPath(role), "utf8")),
-          Schema.decode(Record)
-        )
-      )
-      return Option.isSome(record) && (yield* processes.isAlive(record.value.identity)) ? record : Option.none()
+      const record = yield* read(role)
+      if (Option.isNone(record) || (yield* processes.isAlive(record.value.identity))) return record
+      yield* forget(role, record.value.identity)
+      return Option.none()
     }),
-    record: Effect.fn("Daemons.record")(function* (role: DaemonRole, port: number, token) {
+    record: Effect.fn("Daemons.record")(function* (role: DaemonRole, listening: Listening) {
       const identity = Option.getOrThrow(identityOf(process.pid)) // we are alive
-      const text = yield* Effect.orDie(Schema.encode(Record)({ identity, port, token }))
+      const text = yield* Effect.orDie(Schema.encode(Record)({ identity, ...listening }))
       yield* Effect.promise(() => writePrivate(recordPath(role), text))
-    })
+    }),
+    forget
   })
 })
 

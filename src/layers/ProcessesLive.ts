@@ -13,6 +13,7 @@ import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import { type ProcessExit, ProcessIdentity } from "../domain/Process.js"
 import { type LaunchProblem, Processes, type Stopped } from "../services/Processes.js"
+import { environmentWithout } from "./childEnvironment.js"
 import { identityOf } from "./processIdentity.js"
 
 const problem = (error: unknown): LaunchProblem => ({ reason: error instanceof Error ? error.message : String(error) })
@@ -47,7 +48,7 @@ const launch = Effect.fn("Processes.launch")(function* ({
   const child = spawn(file, args, {
     detached: true,
     stdio: ["ignore", log, log],
-    env: { ...process.env, ...env } // a child has our environment, as any child does
+    env: { ...environmentWithout("RBEE_API_TOKEN", "HF_TOKEN"), ...env } // it has a key of its own, and its model is here
   })
   const exit = yield* exitOf(child)
   const pid = yield* Effect.ensuring(

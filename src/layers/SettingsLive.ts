@@ -12,12 +12,12 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { parse } from "smol-toml"
 import { DurationText } from "../domain/Time.js"
 import { ListenPort, Port } from "../domain/Units.js"
-import { type Configuration, Settings } from "../services/Settings.js"
+import { type Auth, type Configuration, Settings, type TokenFile } from "../services/Settings.js"
+import { parseToken, readTokenFile, type TokenRefused } from "./apiToken.js"
 
 const checked = <A, I>(schema: Schema.Schema<A, I>, from: Config.Config<I>) => {
   const decode = Schema.decodeEither(schema)
@@ -62,7 +62,7 @@ const timeouts = Config.all({
 })
 
 /** Everything under `RBEE_…`, or in the file's sections. */
-const configuration = (user: Configuration["user"]) =>
+const configuration = (user: Configuration["user"], auth: Auth) =>
   Config.all({
     home: Config.withDefault(Config.string("home"), Path.join(user.home, ".rbee")),
     queen: Config.all({
@@ -79,10 +79,9 @@ const configuration = (user: Configuration["user"]) =>
     ),
     remote: Config.all({ binary_path: optional("binary_path") }).pipe(Config.nested("remote")),
     models: Config.all({ dir: optional("dir") }).pipe(Config.nested("models")),
-    token: Config.option(Config.redacted("api_token")),
     timeouts: timeouts.pipe(Config.nested("timeouts"))
   }).pipe(
-    Config.map(({ home: given, queen, models, worker, token, ...rest }): Configuration => {
+    Config.map(({ home: given, queen, models, worker, ...rest }): Configuration => {
       const home = Path.resolve(given)
       return {
         ...rest,
@@ -90,7 +89,7 @@ const configuration = (user: Configuration["user"]) =>
         queen: { ...queen, database: Path.resolve(queen.database ?? Path.join(home, "beehives.db")) },
         worker: { ...worker, port_end: Math.max(worker.port_end, worker.port_start) },
         models: { dir: Path.resolve(models.dir ?? Path.join(home, "models")) },
-        auth: { token: Option.filter(token, (secret) => Redacted.value(secret) !== "") },
+        auth,
         user
       }
     })
@@ -106,12 +105,54 @@ const readFile = (path: string) =>
     catch: (error) => ConfigErrors.InvalidData([path], error instanceof Error ? error.message : "unreadable")
   })
 
+type Provider = ConfigProvider.ConfigProvider
+
+const noToken: Auth = { token: Option.none(), file: null }
+
+/** A setting that says nothing where it is empty. */
+const filled = (name: string) => Config.map(Config.option(Config.string(name)), Option.filter(Boolean))
+
+const given = Config.all({
+  api_token_file: filled("api_token_file"),
+  auth_token_file: Config.nested(filled("token_file"), "auth"),
+  api_token: filled("api_token"),
+  auth_token: Config.nested(filled("token"), "auth")
+})
+
 /**
- * The settings of this process. This is the one place that knows where configuration comes from; a file that does not parse
- * stops the program with its line.
+ * Where the token comes from, first found wins: `RBEE_API_TOKEN_FILE`, `RBEE_AUTH_TOKEN_FILE`, systemd's
+ * `$CREDENTIALS_DIRECTORY/rbee-token`, `RBEE_API_TOKEN`, the file's `auth.token_file`. What is found must be sound: nothing else is
+ * tried in its place.
  */
-export const SettingsLive: Layer.Layer<Settings, ConfigError> = Layer.effect(
-  Settings,
+const findToken = (environment: Provider, file: Provider): Effect.Effect<Auth, ConfigError | TokenRefused> =>
+  Effect.gen(function* () {
+    const folder = yield* filled("CREDENTIALS_DIRECTORY")
+    const credential = Option.filter(
+      Option.map(folder, (path) => Path.join(path, "rbee-token")),
+      (path) => Fs.existsSync(path)
+    )
+    const [named, written] = [yield* environment.load(given), yield* file.load(given)]
+    if (Option.isSome(written.api_token) || Option.isSome(written.auth_token)) {
+      const rule = "a token may not stand in the configuration file: name a file that holds it as auth.token_file"
+      return yield* Effect.fail(ConfigErrors.InvalidData(["auth", "token"], rule))
+    }
+    const path = named.api_token_file.pipe(
+      Option.orElse(() => named.auth_token_file),
+      Option.orElse(() => credential),
+      Option.orElse(() => (Option.isSome(named.api_token) ? Option.none() : written.auth_token_file)),
+      Option.map((name) => Path.resolve(name))
+    )
+    if (Option.isSome(path)) {
+      const sealed = Option.exists(folder, (guarded) => Path.dirname(path.value) === Path.resolve(guarded))
+      const from: TokenFile = { path: path.value, sealed }
+      return { token: Option.some(yield* readTokenFile(from)), file: from }
+    }
+    if (Option.isNone(named.api_token)) return noToken
+    const make = "export RBEE_API_TOKEN=$(openssl rand -hex 32)"
+    return { token: Option.some(yield* parseToken(named.api_token.value, "RBEE_API_TOKEN", make)), file: null }
+  })
+
+const load = <E>(authFrom: (environment: Provider, file: Provider) => Effect.Effect<Auth, E>) =>
   Effect.gen(function* () {
     const user = yield* Config.all({
       home: Config.withDefault(Config.nonEmptyString("HOME"), Os.homedir()),
@@ -125,6 +166,21 @@ export const SettingsLive: Layer.Layer<Settings, ConfigError> = Layer.effect(
       ConfigProvider.nested("RBEE")
     )
     const file = path === undefined ? ConfigProvider.fromMap(new Map()) : yield* readFile(path)
-    return yield* ConfigProvider.orElse(environment, () => file).load(configuration(user))
+    const auth = yield* authFrom(environment, file)
+    return yield* ConfigProvider.orElse(environment, () => file).load(configuration(user, auth))
   })
+
+/**
+ * The settings of this process. This is the one place that knows where configuration comes from; a file that does not parse
+ * stops the program with its line, and a token that breaks a rule with the rule.
+ */
+export const SettingsLive: Layer.Layer<Settings, ConfigError | TokenRefused> = Layer.effect(Settings, load(findToken))
+
+/**
+ * The same without the token, for parts of rbee that are given one of their own by whoever starts them: a token file that was broken since
+ * then is not theirs to mind.
+ */
+export const SettingsKeyless: Layer.Layer<Settings, ConfigError> = Layer.effect(
+  Settings,
+  load(() => Effect.succeed(noToken))
 )

@@ -1,80 +1,96 @@
 /** Machines reached by SSH, with ssh2: the only file that imports it. */
 import * as Net from "node:net"
-import * as Path from "node:path"
-import type * as Duration from "effect/Duration"
+import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
-import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import * as Runtime from "effect/Runtime"
-import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import ssh2 from "ssh2"
-import { SshCommandFailed, TunnelFailed } from "../domain/errors/Ssh.js"
+import { describe } from "../domain/errors/Catalogue.js"
+import { SshCommandFailed, SshTransferFailed, TunnelFailed } from "../domain/errors/Ssh.js"
 import type { NodeRecord } from "../domain/Node.js"
-import { type Configuration, Settings } from "../services/Settings.js"
-import { type CommandResult, type HostKeyPolicy, Ssh, type SshSession } from "../services/Ssh.js"
-import type { CommandProblem } from "./ssh/command.js"
-import { type Connection, type Link, makeConnection } from "./ssh/connection.js"
-import { type Fault, faultOf, mistrusted, notPermitted, refused, timedOut } from "./ssh/faults.js"
-import { fingerprint, judge, type KnownKey, readKnownKeys, recordKey, recordName } from "./ssh/hostKeys.js"
-import { type Identities, identities } from "./ssh/identities.js"
-import { makePool, type Target } from "./ssh/pool.js"
+import { Settings } from "../services/Settings.js"
+import { Ssh, type SshSession } from "../services/Ssh.js"
+import { type Attempt, connectWith, type Reached } from "./ssh/connect.js"
+import type { Connection, Link } from "./ssh/connection.js"
+import {
+  type ConnectProblem,
+  type Fault,
+  faultOf,
+  inNameOf,
+  mistrusted,
+  notPermitted,
+  refused,
+  timedOut
+} from "./ssh/faults.js"
+import { judge, type KnownKey } from "./ssh/hostKeys.js"
+import type { Identities } from "./ssh/identities.js"
+import { makeKeyring, type ParseKey } from "./ssh/keyFiles.js"
+import { makePool } from "./ssh/pool.js"
 import { quote } from "./ssh/quote.js"
+import { routeTo, type Target } from "./ssh/route.js"
+import { absolutePath, readSshConfig } from "./ssh/sshConfig.js"
+import { openTunnel } from "./ssh/tunnel.js"
 
 /** A silent cut is noticed within 32 s. Data received does not count as life, hence not shorter: a slow link is no dead one. */
 const keepalive = { keepaliveInterval: 8_000, keepaliveCountMax: 3 }
 
-/** Two more attempts, after 200 and 400 ms, each times 0.5 to 1.5: several rbees may be reconnecting at once. */
-const retries = Schedule.exponential("200 millis").pipe(
-  Schedule.jitteredWith({ min: 0.5, max: 1.5 }),
-  Schedule.intersect(Schedule.recurs(2))
-)
+/** An agent that does not answer is passed over. One that asks its user for consent does so later, when it is to sign. */
+const agent_patience = "3 seconds"
 
 interface Wire {
   readonly client: ssh2.Client
-  readonly socket: Net.Socket
+  /** A TCP socket, or a channel through another host. */
+  readonly socket: Duplex
+  readonly isClosed: () => boolean
 }
 
-/** All that one attempt needs to know. */
-interface Attempt {
-  readonly target: Target
-  readonly policy: HostKeyPolicy
-  readonly known: ReadonlyArray<KnownKey>
-  readonly offer: Identities<ssh2.ParsedKey>
-  readonly timeout: Duration.Duration
-}
-
-/** One attempt: the wire and the host key that was shown on it. A failed attempt leaves nothing open. */
-const dial = (attempt: Attempt) =>
+/** One attempt: the link and the host key that was shown on it. A failed attempt leaves nothing open. */
+const dial = (attempt: Attempt<ssh2.ParsedKey>) =>
   Effect.gen(function* () {
-    const wire = yield* Effect.acquireRelease(
-      Effect.sync(() => open(attempt.target)),
-      hangUp
-    )
-    const key = yield* shakeHands(wire, attempt).pipe(
-      Effect.interruptible, // or the deadline would wait for it in an uninterruptible caller
-      Effect.timeoutFail({ duration: attempt.timeout, onTimeout: () => timedOut(attempt.target, attempt.timeout) }),
-      Effect.onError(() => Effect.sync(() => wire.socket.destroy()))
-    )
+    const socket = yield* attempt.via === null ? plug(attempt.target) : plugThrough(attempt.via, attempt.target)
+    const wire = yield* Effect.sync(() => wireOf(socket))
+    const key = yield* Effect.onError(shakeHands(wire, attempt), () => Effect.sync(() => socket.destroy()))
+    yield* Effect.addFinalizer(() => hangUp(wire))
     return { link: linkOf(wire), key }
-  })
+  }).pipe(
+    Effect.interruptible, // or the deadline would wait for it in an uninterruptible caller
+    Effect.timeoutFail({ duration: attempt.timeout, onTimeout: () => timedOut(attempt.target, attempt.timeout) })
+  )
 
 /** The socket is ours: ssh2 would not always destroy one of its own. */
-const open = ({ host, port }: Target): Wire => {
+const plug = ({ host, port }: Target): Effect.Effect<Duplex, Fault, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => Net.connect({ host, port, noDelay: true })),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+
+/** A channel through another host, which may do better next time. */
+const plugThrough = (via: Connection, target: Target): Effect.Effect<Duplex, Fault, Scope.Scope> =>
+  Effect.mapError(via.reach(0, target.host, target.port), ({ reason }) => {
+    const hint = reason.endsWith("open failed") ? " (does its sshd have AllowTcpForwarding yes?)" : "" // all it says then
+    return refused(target, `${via.host} does not reach it: ${reason}${hint}`, true)
+  })
+
+const wireOf = (socket: Duplex): Wire => {
   const client = new ssh2.Client()
   client.setMaxListeners(0) // every command and tunnel listens for its end
-  return { client, socket: Net.connect({ host, port, noDelay: true }) }
+  let closed = false
+  socket.once("close", () => {
+    closed = true
+  })
+  return { client, socket, isClosed: () => closed }
 }
 
 /** Says goodbye and lets the node close, which resets nothing; without an answer it is closed all the same. */
-const hangUp = ({ client, socket }: Wire) =>
+const hangUp = ({ client, socket, isClosed }: Wire) =>
   Effect.async<void>((resume) => {
-    if (socket.destroyed) return resume(Effect.void)
+    if (isClosed() || socket.destroyed) return resume(Effect.void)
     socket.once("close", () => resume(Effect.void))
     client.end()
   }).pipe(Effect.interruptible, Effect.timeoutOption("1 second"), Effect.ensuring(Effect.sync(() => socket.destroy())))
 
-const shakeHands = ({ client, socket }: Wire, { target, policy, known, offer, timeout }: Attempt) =>
+const shakeHands = ({ client, socket }: Wire, { target, policy, known, offer, timeout }: Attempt<ssh2.ParsedKey>) =>
   Effect.async<Buffer, Fault>((resume) => {
     const { next, tried, problems, isExhausted } = authentication(target.user, offer)
     const fail = (fault: Fault) => resume(Effect.fail(fault))
@@ -90,8 +106,9 @@ const shakeHands = ({ client, socket }: Wire, { target, policy, known, offer, ti
       const sentAway = met && "code" in error && typeof error.code === "number" // sshd's goodbye, with its reason
       if (stepFailed) problems.push(error.message)
       else if (mistrust !== undefined) fail(mistrust)
-      else if (error.level === "client-authentication") fail(notPermitted(target, [...tried], [...problems]))
-      else if (sentAway) fail(notPermitted(target, [...tried], [...problems, error.message]))
+      else if (error.level === "client-authentication") {
+        fail(notPermitted(target, [...tried], [...problems], offer.locked[0]))
+      } else if (sentAway) fail(notPermitted(target, [...tried], [...problems, error.message]))
       else fail(faultOf(target, error, timeout))
     })
     client.on("close", () =>
@@ -104,7 +121,7 @@ const shakeHands = ({ client, socket }: Wire, { target, policy, known, offer, ti
     const hostVerifier = (key: Buffer): boolean => {
       const accepted = shown === undefined ? judge(known, key, policy) !== "refused" : shown.equals(key)
       if (accepted) shown ??= Buffer.from(key)
-      else mistrust ??= mistrusted(target, known, key)
+      else mistrust ??= mistrusted(target, known, key, policy)
       return accepted
     }
     try {
@@ -122,13 +139,43 @@ const shakeHands = ({ client, socket }: Wire, { target, policy, known, offer, ti
     }
   })
 
-/** A private key that can be used without a passphrase, or why there is none in the file. */
-const privateKey = (bytes: Buffer): ssh2.ParsedKey | Error => {
+/** A key, or why there is none in the file. */
+const parseKey: ParseKey<ssh2.ParsedKey> = (bytes, passphrase) => {
   try {
-    const key = ssh2.utils.parseKey(bytes)
-    return key instanceof Error || key.isPrivateKey() ? key : new Error("it is a public key")
+    return ssh2.utils.parseKey(bytes, passphrase)
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error)) // its parser trusts what it reads
+  }
+}
+
+/** What an agent holds; it is asked anew for each connection, since keys come and go. */
+const askAgent = (socket: string) =>
+  Effect.async<ReadonlyArray<ssh2.ParsedKey>, { readonly reason: string }>((resume) => {
+    const agent = new ssh2.OpenSSHAgent(socket)
+    let open: Duplex | null | undefined
+    const { getStream } = agent
+    agent.getStream = (opened) =>
+      getStream.call(agent, (error, stream) => {
+        open = stream
+        opened(error, stream)
+      })
+    agent.getIdentities((error, keys = []) => {
+      if (error) return resume(Effect.fail({ reason: error.message }))
+      resume(Effect.succeed(keys.flatMap((key) => ("pubKey" in key ? [] : [key])))) // this agent gives no other form
+    })
+    return Effect.sync(() => open?.destroy())
+  }).pipe(Effect.timeoutFail({ duration: agent_patience, onTimeout: () => ({ reason: "it does not answer" }) }))
+
+/** An agent of which only some keys are shown, in our order. */
+class SomeKeys extends ssh2.OpenSSHAgent {
+  constructor(
+    socket: string,
+    private readonly shown: ReadonlyArray<ssh2.ParsedKey>
+  ) {
+    super(socket)
+  }
+  override getIdentities(told: ssh2.IdentityCallback<ssh2.ParsedKey>) {
+    told(null, [...this.shown])
   }
 }
 
@@ -138,7 +185,9 @@ const authentication = (username: string, { agent, keys, problems }: Identities<
     `publickey ${path}`,
     { type: "publickey", username, key }
   ])
-  if (agent !== null) methods.unshift(["agent", { type: "agent", username, agent }])
+  if (agent !== null) {
+    methods.unshift(["agent", { type: "agent", username, agent: new SomeKeys(agent.socket, agent.keys) }])
+  }
   const tried: Array<string> = []
   let exhausted = false
   const next = (): ssh2.AnyAuthMethod | false => {
@@ -167,47 +216,20 @@ const preferred = (known: ReadonlyArray<KnownKey>) => {
   return [...hostKeyTypes.filter(isKnown), ...hostKeyTypes.filter((algorithm) => !isKnown(algorithm))]
 }
 
-const linkOf = ({ client, socket }: Wire): Link => ({
-  isOpen: () => socket.writable && !socket.readableEnded,
+const linkOf = ({ client, socket, isClosed }: Wire): Link => ({
+  isOpen: () => !isClosed() && socket.writable && !socket.readableEnded,
   onClose: (listener) => {
     client.on("close", listener)
     return () => client.off("close", listener)
   },
   start: (line, begun) => client.exec(line, begun),
-  reach: (from_port, port, reached) => client.forwardOut("127.0.0.1", from_port, "127.0.0.1", port, reached)
+  reach: (from_port, host, port, reached) => client.forwardOut("127.0.0.1", from_port, host, port, reached),
+  sftp: (opened) => client.sftp(opened)
 })
 
-/** Connects to a target, trying again where the network was at fault, and records a new host's key. */
-const connectWith = (settings: Configuration) =>
-  Effect.fn("Ssh.connect")(function* (target: Target, policy: HostKeyPolicy, forget: Effect.Effect<void>) {
-    const { home, timeouts, user } = settings
-    const name = recordName(target.host, target.port)
-    const ours = Path.join(home, "known_hosts")
-    const offer = yield* identities(target.key_path, user, privateKey)
-    const known = yield* readKnownKeys(name, [ours, Path.join(user.home, ".ssh", "known_hosts")]).pipe(
-      Effect.mapError(({ reason }) => refused(target, reason, false).error(0))
-    )
-    // Made before the wire, so that it ends after it: commands end when their channels do.
-    const running = yield* FiberSet.make<CommandResult, CommandProblem>()
-    let attempts = 0
-    const { link, key } = yield* Effect.suspend(() => {
-      attempts++
-      return dial({ target, policy, known, offer, timeout: timeouts.ssh_connect })
-    }).pipe(
-      Effect.retry({ schedule: retries, while: ({ again }) => again }),
-      Effect.mapError((fault) => fault.error(attempts))
-    )
-    if (judge(known, key, policy) === "new") {
-      yield* Effect.mapError(recordKey(ours, name, key), ({ reason }) => refused(target, reason, false).error(attempts))
-    }
-    const fork = Runtime.runFork(yield* Effect.runtime())
-    link.onClose(() => fork(forget))
-    if (!link.isOpen()) yield* forget
-    return makeConnection(link, fingerprint(key), { running, deadline: timeouts.ssh_command, forget })
-  })
-
 /** A shared connection in the name of one node. */
-const sessionOf = ({ node_name }: NodeRecord, { fingerprint, run, tunnel }: Connection): SshSession => ({
+const sessionOf = ({ node_name: node }: NodeRecord, { fingerprint, host, run, upload }: Connection): SshSession => ({
+  host,
   fingerprint,
   exec: Effect.fn("Ssh.exec")(
     function* (command, input) {
@@ -215,26 +237,45 @@ const sessionOf = ({ node_name }: NodeRecord, { fingerprint, run, tunnel }: Conn
         try: () => quote(command),
         catch: (error) => ({ reason: error instanceof Error ? error.message : String(error) })
       })
-      return yield* run(line, input?.stdin === undefined ? undefined : Redacted.value(input.stdin))
+      const stdin = input?.stdin === undefined ? undefined : Redacted.value(input.stdin)
+      return yield* run(line, { ...input, stdin })
     },
-    Effect.mapError(({ reason }) => new SshCommandFailed({ node: node_name, exit_code: null, reason }))
+    Effect.mapError(({ reason }) => new SshCommandFailed({ node, exit_code: null, reason }))
   ),
-  forward: Effect.fn("Ssh.forward")((port) =>
-    Effect.mapError(tunnel(port), ({ reason }) => new TunnelFailed({ node: node_name, port, reason }))
+  upload: Effect.fn("Ssh.upload")((local_path, path, onProgress) =>
+    Effect.mapError(upload(local_path, path, onProgress), ({ reason }) => new SshTransferFailed({ node, path, reason }))
   )
 })
 
-/** SSH with ssh2 and OpenSSH's known_hosts. */
+/** SSH with ssh2, and with OpenSSH's configuration, keys and known_hosts. */
 export const SshLive: Layer.Layer<Ssh, never, Settings> = Layer.scoped(
   Ssh,
   Effect.gen(function* () {
     const settings = yield* Settings
-    const pool = yield* makePool(connectWith(settings))
+    const { user } = settings
+    const keyring = makeKeyring(parseKey)
+    const pool = yield* makePool<Reached>(connectWith(settings, { keyring, askAgent, home: user.home }, dial))
     return Ssh.of({
-      session: Effect.fn("Ssh.session")((node, policy) => {
-        const target = { host: node.ssh_host, port: node.ssh_port, user: node.ssh_user, key_path: node.ssh_key_path }
-        return Effect.map(pool.get(target, policy), (connection) => sessionOf(node, connection))
-      })
+      session: Effect.fn("Ssh.session")(function* (node, policy) {
+        const target = yield* routeTo(node, user)
+        const connection = yield* Effect.mapError(pool.get(target, policy), inNameOf(node.node_name))
+        return sessionOf(node, connection)
+      }),
+      tunnel: Effect.fn("Ssh.tunnel")(
+        function* (node, port) {
+          const inWords = (problem: ConnectProblem) => ({ reason: describe(inNameOf(node.node_name)(problem)).message })
+          const target = yield* Effect.mapError(routeTo(node, user), inWords)
+          return yield* openTunnel(Effect.mapError(pool.get(target, "refuse-unknown"), inWords), port)
+        },
+        (tunnel, { node_name: node }, port) =>
+          Effect.mapError(tunnel, ({ reason }) => new TunnelFailed({ node, port, reason }))
+      ),
+      unlock: Effect.fn("Ssh.unlock")((key_path, passphrase) =>
+        keyring.unlock(absolutePath(key_path, user.home), passphrase)
+      ),
+      defaultsFor: Effect.fn("Ssh.defaultsFor")((host) =>
+        Effect.map(readSshConfig({ host }, user), ({ port, user }) => ({ port, user }))
+      )
     })
   })
 )

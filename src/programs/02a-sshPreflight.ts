@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { SshPreflightError } from "../domain/errors/Phases.js"
-import { HiveBinaryNotFound, SshCommandFailed } from "../domain/errors/Ssh.js"
+import { HiveBinaryNotFound, SshCommandFailed, type SshConnectionTimeout } from "../domain/errors/Ssh.js"
 import type { NodeRecord, SshReport } from "../domain/Node.js"
 import { type Narrator, voiceOf } from "../services/Narrator.js"
 import { type Configuration, Settings } from "../services/Settings.js"
@@ -18,7 +18,8 @@ const roundTrips = 5
 
 /**
  * Phase 2a: five checks in order, each narrated: connection, authentication, a command, latency, rbee's binary.
- * The first failure ends it. An unknown host key is recorded only where the policy says so: at add-node.
+ * The first failure ends it, so that what was told before it is what passed. An unknown host key is recorded only where the
+ * policy says so: at add-node.
  */
 export const sshPreflight: (
   node: NodeRecord,
@@ -38,12 +39,31 @@ const connect = Effect.fnUntraced(function* (node: NodeRecord, policy: HostKeyPo
   const where = `${node.ssh_host}:${node.ssh_port}`
   const connected = say("✅", `Connected to ${where}`)
   yield* say("🔌", `Connecting to ${where} by SSH`)
-  const session = yield* ssh.session(node, policy).pipe(Effect.tapErrorTag("SshAuthenticationFailed", () => connected))
+  const session = yield* ssh.session(node, policy).pipe(
+    Effect.tapErrorTag("SshAuthenticationFailed", () => connected),
+    Effect.tapErrorTag("SshConnectionTimeout", tellAttempts)
+  )
   yield* connected
-  if (policy === "record-unknown") yield* say("🔏", `Host key ${session.fingerprint}`)
+  if (session.host !== node.ssh_host) yield* say("🪪", `${node.ssh_host} is ${session.host} by ssh_config`)
+  if (policy !== "refuse-unknown") yield* say("🔏", `Host key ${session.fingerprint}`)
   yield* say("🔑", `Authenticated as ${node.ssh_user}`)
   return session
 })
+
+/** How long is waited before an attempt, in ms; the last one counts for all that follow. */
+const delays_ms = [0, 200, 400]
+
+/** The attempts that a timeout was made of. They are told when all are over: who connects does it for everybody at once. */
+const tellAttempts = ({ attempts, timeout_s }: SshConnectionTimeout) =>
+  Effect.forEach(
+    Arr.range(1, Math.max(1, attempts)),
+    (attempt) => {
+      const delay_ms = delays_ms[Math.min(attempt, delays_ms.length) - 1] ?? 0
+      const after = delay_ms === 0 ? "" : `, after about ${delay_ms} ms`
+      return say("⏳", `Attempt ${attempt} of ${attempts}${after}: no answer within ${timeout_s} s`)
+    },
+    { discard: true }
+  )
 
 const runCommand = Effect.fnUntraced(function* (node: NodeRecord, session: SshSession) {
   const { exit_code, stdout, stderr } = yield* session.exec(["echo", "test"])

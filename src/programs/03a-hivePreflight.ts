@@ -1,12 +1,11 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import { VersionMismatch } from "../domain/errors/Hive.js"
 import { BackendUnavailable, CudaUnavailable } from "../domain/errors/Resource.js"
 import { WorkerBinaryNotFound } from "../domain/errors/Worker.js"
 import type { HiveAddress, HiveReport } from "../domain/Hive.js"
 import type { InferenceTask } from "../domain/Task.js"
-import { compatible } from "../domain/Version.js"
+import { compatible, version } from "../domain/Version.js"
 import { type HiveCallError, HiveClient } from "../services/HiveClient.js"
 import { type Narrator, voiceOf } from "../services/Narrator.js"
 import { Versions } from "../services/Versions.js"
@@ -26,6 +25,24 @@ export const hivePreflight: (
   HiveCallError | VersionMismatch | WorkerBinaryNotFound | BackendUnavailable | CudaUnavailable,
   HiveClient | Versions | Narrator
 > = Effect.fn("rbee.phase.hivePreflight")(function* (hive, task) {
+  const report = yield* inspectHive(hive)
+  if (!report.worker_binaries.includes(task.worker_type)) {
+    return yield* new WorkerBinaryNotFound({ worker_type: task.worker_type })
+  }
+  const available = availableIn(report)
+  if (available.includes(task.backend)) return report
+  const reason = report.backends.find(({ name }) => name === task.backend)?.reason
+  return yield* task.backend === "cuda"
+    ? new CudaUnavailable({ reason: reason ?? "the node reports no CUDA" })
+    : new BackendUnavailable({ backend: task.backend, available })
+})
+
+/** What phase 3a checks of any hive, whatever it is wanted for: that it is alive, its version, and what it has. */
+export const inspectHive: (
+  hive: HiveAddress
+) => Effect.Effect<HiveReport, HiveCallError | VersionMismatch, HiveClient | Versions | Narrator> = Effect.fn(
+  "rbee.inspectHive"
+)(function* (hive) {
   const client = yield* HiveClient
   const versions = yield* Versions
   const health = yield* client.health(hive)
@@ -37,25 +54,24 @@ export const hivePreflight: (
       actual: health.version
     })
   }
+  if (health.version !== version) {
+    yield* say("🔀", `Hive ${health.version} is another version than ours, ${version}: they go together`)
+  }
   const worker_binaries = yield* client.workerBinaries(hive)
-  if (!worker_binaries.includes(task.worker_type)) {
-    return yield* new WorkerBinaryNotFound({ worker_type: task.worker_type })
-  }
   const backends = yield* client.backends(hive)
-  const available = Arr.filterMap(backends, (backend) =>
-    backend.available ? Option.some(backend.name) : Option.none()
-  )
-  if (!available.includes(task.backend)) {
-    const reason = backends.find(({ name }) => name === task.backend)?.reason
-    return yield* task.backend === "cuda"
-      ? new CudaUnavailable({ reason: reason ?? "the node reports no CUDA" })
-      : new BackendUnavailable({ backend: task.backend, available })
-  }
   const resources = yield* client.resources(hive)
+  const report = { health, backends, worker_binaries, resources }
+  yield* say("🩺", `Hive ${health.version} is well: ${worker_binaries.join(", ") || "no worker binary"}`)
   yield* say(
-    "🩺",
-    `Hive ${health.version} is well: backends ${available.join(", ")}; ` +
+    "📊",
+    `Backends ${availableIn(report).join(", ")}; ` +
       `${resources.ram_available_mb} MB RAM and ${resources.disk_free_mb} MB disk free`
   )
-  return { health, backends, worker_binaries, resources }
+  return report
 })
+
+const availableIn = ({ backends }: HiveReport) =>
+  Arr.map(
+    Arr.filter(backends, ({ available }) => available),
+    ({ name }) => name
+  )

@@ -8,6 +8,7 @@ import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { isLoopback, localUrl } from "../domain/Address.js"
 import { ErrorEvent } from "../domain/errors/Envelope.js"
 import { SpawnError } from "../domain/errors/Phases.js"
 import { ModelLoadTimeout, NoFreePort, WorkerStartFailed, WorkerStartTimeout } from "../domain/errors/Worker.js"
@@ -35,6 +36,8 @@ export interface SpawnOrder {
   readonly placement: Placement
   /** Where the worker calls when it is ready. */
   readonly callback_url: string
+  /** What the hive listens on: one that is reached directly has workers that are. */
+  readonly host: string
 }
 
 /** A worker that is being started: what its command line names. */
@@ -91,6 +94,7 @@ const launch = Effect.fnUntraced(function* ({ order, id, key, port, log_path }: 
         ...["--worker-id", id, "--model", order.model.local_path],
         ...["--backend", device.backend, "--device", `${device.index}`, "--port", `${port}`, "--slots", `${slots}`],
         ...[...optional("--ctx-size", ctx_size), ...optional("--threads", threads)],
+        ...(isLoopback(order.host) ? [] : ["--host", order.host]),
         ...["--callback-url", order.callback_url, "--api-key-file", yield* files.writeKey(id, key)]
       ],
       // With a larger pool the engine's threads spin against libuv's: 59 against 173 tokens/s in one stream.
@@ -117,12 +121,12 @@ const awaitReady = Effect.fnUntraced(function* (starting: Starting, process: Lau
   return hosted(starting, process, ready, Math.floor((yield* Clock.currentTimeMillis) / 1000))
 })
 
-const whenReady = ({ id, key, port, log_path }: Starting) =>
+const whenReady = ({ order, id, key, port, log_path }: Starting) =>
   Effect.scoped(
     Effect.gen(function* () {
       const { worker_start, model_load } = (yield* Settings).timeouts
       const client = yield* WorkerClient
-      const worker = { url: `http://127.0.0.1:${port}`, api_key: key }
+      const worker = { url: localUrl(isLoopback(order.host) ? "127.0.0.1" : order.host, port), api_key: key }
       const called = yield* Effect.flatMap(ReadyCalls, (calls) => calls.expect(id, key))
       const up = client
         .isUp(worker)

@@ -44,28 +44,30 @@ export type HostNeeds =
   | Settings
   | Narrator
 
-/** Phases 3b and 5 to 11, as the hive runs them for one spawn request. */
+/** Phases 3b and 5 to 11, as the hive runs them for one spawn request; `host` is what the hive, and so its worker, is bound to. */
 export const hostWorker: (
   node: NodeName,
   request: SpawnRequest,
-  callback_url: string
-) => Effect.Effect<HostedWorker, SpawnError, HostNeeds> = Effect.fn("rbee.hostWorker")(
-  function* (node, request, callback_url) {
-    const binary = yield* provisionWorker(request.worker_type, [request.backend])
-    const model = yield* obtainModel(request.model)
-    const { backend, device, slots, ctx_size, threads } = request
-    const placement = yield* resourcePreflight({ model, backend, device, shape: { slots, ctx_size, threads } })
-    const order = { node, request, model, binary, placement, callback_url }
-    // A worker that came up is entered in the registry whatever becomes of the request: nobody stops one that is in no list.
-    const worker = yield* Effect.uninterruptibleMask((restore) =>
-      Effect.tap(restore(spawnWorker(order)), registerWorker)
-    )
-    yield* reportWorker(worker.worker).pipe(
-      Effect.catchTag("QueenUnreachable", ({ reason }) => say("📭", `Not reported yet: ${reason}`))
-    )
-    return worker
-  }
-)
+  callback_url: string,
+  host?: string
+) => Effect.Effect<HostedWorker, SpawnError, HostNeeds> = Effect.fn("rbee.hostWorker")(function* (
+  node,
+  request,
+  callback_url,
+  host = "127.0.0.1"
+) {
+  const binary = yield* provisionWorker(request.worker_type, [request.backend])
+  const model = yield* obtainModel(request.model)
+  const { backend, device, slots, ctx_size, threads } = request
+  const placement = yield* resourcePreflight({ model, backend, device, shape: { slots, ctx_size, threads } })
+  const order = { node, request, model, binary, placement, callback_url, host }
+  // A worker that came up is entered in the registry whatever becomes of the request: nobody stops one that is in no list.
+  const worker = yield* Effect.uninterruptibleMask((restore) => Effect.tap(restore(spawnWorker(order)), registerWorker))
+  yield* reportWorker(worker.worker).pipe(
+    Effect.catchTag("QueenUnreachable", ({ reason }) => say("📭", `Not reported yet: ${reason}`))
+  )
+  return worker
+})
 
 /** Phases 5 to 7: from the catalog, or fetched and entered there. */
 const obtainModel = Effect.fnUntraced(function* (model: ModelRef) {

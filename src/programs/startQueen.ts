@@ -31,13 +31,16 @@ export const startEphemeralQueen: Effect.Effect<OwnedQueen, QueenUnreachable, Da
   }
 ).pipe(Effect.withSpan("rbee.startEphemeralQueen"))
 
-/** A queen in the background, at the configured address and with the configured token, that stays. */
+/**
+ * A queen in the background, at the configured address and with the configured token, that stays. It reads the token itself, and its file
+ * again at a SIGHUP.
+ */
 export const startPersistentQueen: Effect.Effect<QueenAddress, QueenUnreachable, Daemons | Settings> = Effect.gen(
   function* () {
     const daemons = yield* Daemons
     const { queen, auth } = yield* Settings
     const started = yield* Effect.mapError(
-      daemons.start("queen", { args: [], token: auth.token, attached: false }),
+      daemons.start("queen", { args: [], token: Option.none(), attached: false }),
       cannotStart(`http://${queen.host}:${queen.port}`)
     )
     return { url: `http://${queen.host}:${started.port}`, token: auth.token }

@@ -12,10 +12,15 @@ export type DaemonRole = "queen" | "hive"
 /** A daemon that runs, as it recorded itself in `run/`. */
 export interface RunningDaemon {
   readonly identity: ProcessIdentity
+  /** Where it listens. */
+  readonly host: string
   readonly port: number
   /** The key that opens it, where it has one. */
   readonly token: Option.Option<Redacted.Redacted>
 }
+
+/** Where a daemon listens, and the key that opens it. */
+export type Listening = Pick<RunningDaemon, "host" | "port" | "token">
 
 /** A daemon that we started: it listens already. */
 export interface StartedDaemon extends RunningDaemon {
@@ -39,12 +44,14 @@ export class Daemons extends Context.Tag("rbee/Daemons")<
   {
     /** Starts a daemon of this package and waits until it listens. Fails with its last log lines. */
     readonly start: (role: DaemonRole, options: StartOptions) => Effect.Effect<StartedDaemon, LaunchProblem>
-    /** The daemon of that role in this home folder, if its process is alive. */
+    /** The daemon of that role in this home folder, if its process is alive; the record of one that is not is removed. */
     readonly running: (role: DaemonRole) => Effect.Effect<Option.Option<RunningDaemon>>
     /**
-     * Records this process as the daemon of that role. The record stays when the process ends, so that whoever waits for the
-     * end can see at any time whom to wait for; its identity tells that it is of one that is gone.
+     * Records this process as the daemon of that role. It cannot take the record back itself: until its very end others
+     * must be able to see whom to wait for.
      */
-    readonly record: (role: DaemonRole, port: number, token: Option.Option<Redacted.Redacted>) => Effect.Effect<void>
+    readonly record: (role: DaemonRole, listening: Listening) => Effect.Effect<void>
+    /** Removes the record of a daemon that was seen to be gone; a successor's stays. */
+    readonly forget: (role: DaemonRole, identity: ProcessIdentity) => Effect.Effect<void>
   }
 >() {}

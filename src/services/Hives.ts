@@ -4,6 +4,7 @@ import type * as Effect from "effect/Effect"
 import type { ConnectHiveError } from "../domain/errors/Phases.js"
 import type { TunnelFailed } from "../domain/errors/Ssh.js"
 import type { HiveConnection } from "../domain/Hive.js"
+import type { NodeName } from "../domain/Ids.js"
 import type { NodeRecord } from "../domain/Node.js"
 import type { Narrator } from "./Narrator.js"
 
@@ -12,6 +13,8 @@ export class Hives extends Context.Tag("rbee/Hives")<
   Hives,
   {
     readonly connect: (node: NodeRecord) => Effect.Effect<HiveConnection, ConnectHiveError, Narrator>
+    /** Gives a node's hive up, if it is held: one that was started for us drains and stops, which is narrated. */
+    readonly release: (node: NodeName) => Effect.Effect<void, never, Narrator>
     /** An address on a node's loopback as it is reached from this machine: through a tunnel where one is needed. */
     readonly reach: (node: NodeRecord, url: string) => Effect.Effect<string, TunnelFailed>
   }

@@ -12,6 +12,8 @@ export class NodeRegistry extends Context.Tag("rbee/NodeRegistry")<
     readonly find: (name: NodeName) => Effect.Effect<NodeRecord, NodeNotFound | RegistryUnavailable>
     readonly list: Effect.Effect<ReadonlyArray<NodeRecord>, RegistryUnavailable>
     readonly add: (node: NodeRecord) => Effect.Effect<void, NodeAlreadyExists | RegistryUnavailable>
+    /** Puts a record in the place of the one of that name. */
+    readonly update: (node: NodeRecord) => Effect.Effect<void, NodeNotFound | RegistryUnavailable>
     readonly remove: (name: NodeName) => Effect.Effect<void, NodeNotFound | RegistryUnavailable>
     /** Notes that the node answered now, or why it did not. Unknown names are no error. */
     readonly noteContact: (name: NodeName, problem: string | null) => Effect.Effect<void, RegistryUnavailable>

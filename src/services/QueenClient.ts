@@ -7,10 +7,10 @@ import type * as Redacted from "effect/Redacted"
 import type * as Stream from "effect/Stream"
 import type { QueenUnreachable } from "../domain/errors/Hive.js"
 import type { RbeeError } from "../domain/errors/index.js"
-import type { Health } from "../domain/Hive.js"
+import type { Health, NodePreflight } from "../domain/Hive.js"
 import type { NodeName } from "../domain/Ids.js"
-import type { Narration } from "../domain/Narration.js"
-import type { NewNode, NodeRecord } from "../domain/Node.js"
+import type { Narration, Report } from "../domain/Narration.js"
+import type { Installed, InstallSource, NewNode, NodeChanges, NodeRecord } from "../domain/Node.js"
 import type { InferenceTask, TaskEvent } from "../domain/Task.js"
 
 /** Where a queen is reached, and the token that opens it, where it wants one. */
@@ -34,7 +34,28 @@ export class QueenClient extends Context.Tag("rbee/QueenClient")<
     /** Tests a node's SSH and records it: narration, and last the record. */
     readonly addNode: (queen: QueenAddress, node: NewNode) => Stream.Stream<Narration | NodeRecord, RbeeError>
     readonly listNodes: (queen: QueenAddress) => Effect.Effect<ReadonlyArray<NodeRecord>, RbeeError>
-    readonly removeNode: (queen: QueenAddress, name: NodeName) => Effect.Effect<void, RbeeError>
+    /** Changes a node, tests its SSH again, and records it: narration, and last the record. */
+    readonly updateNode: (
+      queen: QueenAddress,
+      name: NodeName,
+      changes: NodeChanges
+    ) => Stream.Stream<Narration | NodeRecord, RbeeError>
+    /** Takes a node off the registry; with `purge`, what `install` put there off the node first. */
+    readonly removeNode: (queen: QueenAddress, name: NodeName, purge: boolean) => Stream.Stream<Narration, RbeeError>
+    /** Phases 2a and 3a: narration, and last the reports. */
+    readonly preflight: (queen: QueenAddress, name: NodeName) => Stream.Stream<Narration | NodePreflight, RbeeError>
+    /** Puts rbee on a node: narration and progress, and last what came of it. */
+    readonly install: (
+      queen: QueenAddress,
+      name: NodeName,
+      from: InstallSource
+    ) => Stream.Stream<Report | Installed, RbeeError>
+    /** Tells the queen the passphrase of a private key, which it keeps in memory alone. */
+    readonly unlock: (
+      queen: QueenAddress,
+      key_path: string,
+      passphrase: Redacted.Redacted
+    ) => Effect.Effect<void, RbeeError>
     /** Phase 14: narration until everything the queen started is gone. */
     readonly shutdown: (queen: QueenAddress) => Stream.Stream<Narration, RbeeError>
   }

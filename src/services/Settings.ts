@@ -20,6 +20,18 @@ export interface Timeouts {
   readonly lease: Duration.Duration
 }
 
+/** A file that holds a token. systemd guards the folder of its credentials itself: in a `sealed` file the group's bits do not count. */
+export interface TokenFile {
+  readonly path: string
+  readonly sealed: boolean
+}
+
+/** The token that the configuration gives, and the file that it was read from, if it was one. */
+export interface Auth {
+  readonly token: Option.Option<Redacted.Redacted>
+  readonly file: TokenFile | null
+}
+
 /** Every setting as a plain value, environment and file already merged. Paths are absolute. */
 export interface Configuration {
   /** `RBEE_HOME`: holds all state. */
@@ -30,8 +42,8 @@ export interface Configuration {
   readonly remote: { readonly binary_path: string | null }
   readonly models: { readonly dir: string }
   readonly timeouts: Timeouts
-  /** The key of the queen at the configured address, where it wants one. */
-  readonly auth: { readonly token: Option.Option<Redacted.Redacted> }
+  /** The key of the queen at the configured address, or of a daemon that was given none of its own. */
+  readonly auth: Auth
   /** The user's own environment, as far as phases need it. */
   readonly user: { readonly home: string; readonly ssh_agent: string | null }
 }

@@ -1,6 +1,7 @@
 /** Queens and hives as processes in memory. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { type DaemonRole, Daemons, type RunningDaemon, type StartOptions } from "../services/Daemons.js"
@@ -41,6 +42,9 @@ export class DaemonsTest extends Context.Tag("rbee/DaemonsTest")<
     )
 }
 
+/** The one that it is told to listen on; on its own machine alone otherwise. */
+const hostOf = ({ args }: StartOptions) => args.find((_, n) => args[n - 1] === "--host") ?? "127.0.0.1"
+
 const usual_port = (role: DaemonRole) => (role === "queen" ? 18_080 : 19_200)
 
 const make = (
@@ -60,7 +64,7 @@ const make = (
         return yield* Effect.fail({ reason })
       }
       const { identity, exit } = yield* begin()
-      const daemon = { identity, port: portOf(role), token: options.token }
+      const daemon = { identity, host: hostOf(options), port: portOf(role), token: options.token }
       started.push(daemon)
       if (!options.attached) records.set(role, daemon)
       yield* note({ _tag: "started", role, pid: identity.pid, options })
@@ -70,10 +74,14 @@ const make = (
       const record = Option.fromNullable(records.get(role))
       return Option.isSome(record) && (yield* processes.isAlive(record.value.identity)) ? record : Option.none()
     }),
-    record: Effect.fn("Daemons.record")(function* (role, port, token) {
+    record: Effect.fn("Daemons.record")(function* (role, listening) {
       const { identity } = yield* begin()
-      records.set(role, { identity, port, token })
-    })
+      records.set(role, { identity, ...listening })
+    }),
+    forget: (role, identity) =>
+      Effect.sync(() => {
+        if (Equal.equals(records.get(role)?.identity, identity)) records.delete(role)
+      })
   })
   const control = DaemonsTest.of({
     journal: entries,

@@ -1,7 +1,9 @@
 /** Hives as the queen talks to them, in memory: one hive, wherever it is said to be. */
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
@@ -32,6 +34,8 @@ export interface HiveClientTestOptions {
   /** What a spawn fails with, after its reports. */
   readonly spawn_fault?: RbeeError | null
   readonly spawn_takes?: Duration.DurationInput
+  /** How long it takes to stop once its last lease is given up. */
+  readonly stop_takes?: Duration.DurationInput
 }
 
 /** What it was asked, in order. */
@@ -49,6 +53,8 @@ export class HiveClientTest extends Context.Tag("rbee/HiveClientTest")<
     readonly workers: Effect.Effect<ReadonlyArray<WorkerHandle>>
     /** Changes what is given of it. */
     readonly change: (what: HiveClientTestOptions) => Effect.Effect<void>
+    /** Breaks the event streams that are open, as a lost link does. */
+    readonly cut: (problem: HiveCallError) => Effect.Effect<void>
   }
 >() {
   /** The double, being like that. */
@@ -74,12 +80,14 @@ const defaults: Required<HiveClientTestOptions> = {
   fault: null,
   spawn_reports: [narrate("Starting a worker")],
   spawn_fault: null,
-  spawn_takes: 0
+  spawn_takes: 0,
+  stop_takes: 0
 }
 
 const make = (options: HiveClientTestOptions) => {
   let hive = { ...defaults, ...options }
   const leases = new Map<QueenId, Lease>()
+  let open = Deferred.unsafeMake<void, HiveCallError>(FiberId.none) // until the event streams end
   const { note, entries } = makeJournal<HiveCall>()
   const check = Effect.suspend(() => (hive.fault === null ? Effect.void : Effect.fail(hive.fault)))
   const ask = <A>(what: Extract<HiveCall, { readonly _tag: "asked" }>["what"], answer: () => A) =>
@@ -106,6 +114,10 @@ const make = (options: HiveClientTestOptions) => {
     yield* check
     leases.delete(queen)
     const stopping = leases.size === 0
+    if (stopping) {
+      yield* Deferred.succeed(open, undefined) // a hive that drains closes its events first
+      yield* Effect.sleep(hive.stop_takes)
+    }
     const events: ReadonlyArray<LeaseEvent> = [
       ...(stopping ? [narrate("Shutting down")] : []),
       { type: "released", stopping }
@@ -129,7 +141,7 @@ const make = (options: HiveClientTestOptions) => {
       Stream.unwrap(
         Effect.map(check, () => {
           const now: HiveEvent = { type: "workers", workers: hive.workers.map(({ worker }) => worker) }
-          return Stream.concat(Stream.make(now), Stream.never)
+          return Stream.concat(Stream.make(now), Stream.drain(Stream.fromEffect(Deferred.await(open))))
         })
       ),
     renewLease: (_, lease) =>
@@ -145,6 +157,12 @@ const make = (options: HiveClientTestOptions) => {
     change: (what) =>
       Effect.sync(() => {
         hive = { ...hive, ...what }
+      }),
+    cut: (problem) =>
+      Effect.suspend(() => {
+        const cut = open
+        open = Deferred.unsafeMake(FiberId.none)
+        return Effect.asVoid(Deferred.fail(cut, problem))
       })
   })
   return Context.make(HiveClient, client).pipe(Context.add(HiveClientTest, control))

@@ -21,6 +21,7 @@ export interface HivesTestOptions {
 /** What happened, in order. */
 export type HivesEvent =
   | { readonly _tag: "connected"; readonly node: NodeName }
+  | { readonly _tag: "released"; readonly node: NodeName }
   | { readonly _tag: "reached"; readonly node: NodeName; readonly url: string }
 
 /** What a tunnel adds to a port, so that a test can tell the two ends apart. */
@@ -46,6 +47,7 @@ const make = ({ fault = null, tunnel_fault = null }: HivesTestOptions) => {
         const address = { node, url: "http://127.0.0.1:9200", token: Redacted.make("hive-token") }
         return { address, version, started: true }
       }),
+    release: (node) => note({ _tag: "released", node }),
     reach: (node, url) =>
       Effect.gen(function* () {
         if (isLocal(node)) return url

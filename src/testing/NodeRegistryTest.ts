@@ -42,6 +42,11 @@ const make = (given: ReadonlyArray<NodeRecord>) => {
       if (table.has(node.node_name)) return yield* new NodeAlreadyExists({ node: node.node_name })
       table.set(node.node_name, node)
     }),
+    update: Effect.fn("NodeRegistry.update")(function* (node) {
+      yield* check
+      if (!table.has(node.node_name)) return yield* new NodeNotFound({ node: node.node_name })
+      table.set(node.node_name, node)
+    }),
     remove: Effect.fn("NodeRegistry.remove")(function* (name) {
       yield* check
       if (!table.delete(name)) return yield* new NodeNotFound({ node: name })

@@ -9,13 +9,18 @@ import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { NodeAlreadyExists, NodeNotFound, QueenUnreachable } from "../domain/errors/Hive.js"
 import type { RbeeError } from "../domain/errors/index.js"
+import { SshKeyLocked } from "../domain/errors/Ssh.js"
+import type { NodePreflight } from "../domain/Hive.js"
 import { type NodeName, WorkerId } from "../domain/Ids.js"
 import { Narration } from "../domain/Narration.js"
-import type { NewNode, NodeRecord } from "../domain/Node.js"
+import type { Installed, InstallSource, NewNode, NodeChanges, NodeRecord } from "../domain/Node.js"
 import type { InferenceTask, TaskEvent, WorkerEvent } from "../domain/Task.js"
 import { version } from "../domain/Version.js"
+import { builtInWorkerType } from "../domain/Worker.js"
 import { type QueenAddress, QueenClient } from "../services/QueenClient.js"
+import { cpuOnly } from "./HiveClientTest.js"
 import { makeJournal } from "./journal.js"
+import { plenty } from "./MemoryTest.js"
 
 /** What queens are like; what is left out is well. */
 export interface QueenClientTestOptions {
@@ -28,6 +33,8 @@ export interface QueenClientTestOptions {
   readonly fault?: RbeeError | null
   readonly task_takes?: Duration.DurationInput
   readonly nodes?: ReadonlyArray<NodeRecord>
+  /** Private keys with a passphrase, by their path: whatever goes by SSH fails with the first until it is unlocked. */
+  readonly locked_keys?: Readonly<Record<string, string>>
   /** What a shutdown fails with. */
   readonly shutdown_fault?: RbeeError | null
   /** What a shutdown does besides telling of it: whoever composes doubles lets the process end. */
@@ -44,6 +51,7 @@ export type QueenCall =
       readonly deadline: Option.Option<DateTime.Utc>
     }
   | { readonly _tag: "abandoned"; readonly url: string }
+  | { readonly _tag: "unlocked"; readonly url: string; readonly key_path: string }
   | { readonly _tag: "shutdown"; readonly url: string }
 
 /** The tests' side of {@link QueenClient}. */
@@ -81,6 +89,7 @@ const defaults: Required<QueenClientTestOptions> = {
   fault: null,
   task_takes: 0,
   nodes: [],
+  locked_keys: {},
   shutdown_fault: null,
   onShutdown: () => Effect.void
 }
@@ -90,26 +99,81 @@ const make = (options: QueenClientTestOptions) => {
   const nodes = new Map<NodeName, NodeRecord>(queen.nodes.map((node) => [node.node_name, node]))
   const { note, entries } = makeJournal<QueenCall>()
 
+  /** What goes by SSH needs every key that a node may take. */
+  const bySsh = <A>(work: () => Stream.Stream<A, RbeeError>) =>
+    Stream.suspend(() => {
+      const [path] = Object.keys(queen.locked_keys)
+      return path === undefined ? work() : Stream.fail(new SshKeyLocked({ path, wrong_passphrase: false }))
+    })
+
   const submit = ({ url }: QueenAddress, task: InferenceTask, deadline: Option.Option<DateTime.Utc>) => {
     const begin = Effect.zipRight(note({ _tag: "submit", url, task, deadline }), Effect.sleep(queen.task_takes))
     const fault = Stream.suspend(() => (queen.fault === null ? Stream.empty : Stream.fail(queen.fault)))
     const work = Effect.onInterrupt(begin, () => note({ _tag: "abandoned", url }))
-    return Stream.unwrap(Effect.map(work, () => Stream.concat(Stream.fromIterable(queen.events(task)), fault)))
+    return bySsh(() =>
+      Stream.unwrap(Effect.map(work, () => Stream.concat(Stream.fromIterable(queen.events(task)), fault)))
+    )
   }
 
   const addNode = (given: NewNode) => {
     if (nodes.has(given.node_name)) return Stream.fail(new NodeAlreadyExists({ node: given.node_name }))
     const node: NodeRecord = {
       ...given,
+      ssh_port: given.ssh_port ?? 22,
+      ssh_user: given.ssh_user ?? "me",
       last_connected_unix: null,
       last_error: null,
       status: "reachable",
-      backends: ["cpu"],
-      devices: { cpu: 1 }
+      backends: given.backends ?? ["cpu"],
+      devices: given.devices ?? { cpu: 1 }
     }
     nodes.set(given.node_name, node)
     return Stream.make(narrate(`Node ${given.node_name} saved`), node)
   }
+
+  const withNode = <A>(name: NodeName, work: (node: NodeRecord) => Stream.Stream<A>) => {
+    const node = nodes.get(name)
+    return node === undefined ? Stream.fail(new NodeNotFound({ node: name })) : work(node)
+  }
+
+  const updateNode = (before: NodeRecord, { accept_host_key: _, ...changes }: NodeChanges) => {
+    const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
+    const node: NodeRecord = { ...before, ...given }
+    nodes.set(before.node_name, node)
+    return Stream.make(narrate(`Node ${before.node_name} updated`), node)
+  }
+
+  const preflight = ({ node_name: node }: NodeRecord) => {
+    const reports: NodePreflight = {
+      ssh: { node, latency_ms: 1, hive_command: "rbee-hive", hive_version: queen.version },
+      hive: {
+        health: { status: "alive", version: queen.version, api_version: "v1" },
+        backends: cpuOnly,
+        worker_binaries: [builtInWorkerType],
+        resources: plenty
+      }
+    }
+    return Stream.make(narrate("Everything is well"), reports)
+  }
+
+  const install = ({ node_name: node, install_path }: NodeRecord, from: InstallSource) => {
+    const installed: Installed = { node, from, install_path, version: queen.version, changed: true }
+    return Stream.make(narrate(`rbee ${queen.version} is installed`), installed)
+  }
+
+  const removeNode = ({ node_name }: NodeRecord) => {
+    nodes.delete(node_name)
+    return Stream.make(narrate(`Node ${node_name} removed`))
+  }
+
+  const unlock = Effect.fnUntraced(function* ({ url }: QueenAddress, path: string, passphrase: Redacted.Redacted) {
+    if (queen.locked_keys[path] !== Redacted.value(passphrase)) {
+      return yield* new SshKeyLocked({ path, wrong_passphrase: true })
+    }
+    const { [path]: _, ...locked_keys } = queen.locked_keys
+    queen = { ...queen, locked_keys }
+    yield* note({ _tag: "unlocked", url, key_path: path })
+  })
 
   const client = QueenClient.of({
     health: ({ url }) =>
@@ -122,10 +186,13 @@ const make = (options: QueenClientTestOptions) => {
         )
       ),
     submit,
-    addNode: (_, given) => Stream.suspend(() => addNode(given)),
+    addNode: (_, given) => bySsh(() => addNode(given)),
     listNodes: () => Effect.sync(() => [...nodes.values()]),
-    removeNode: (_, name) =>
-      Effect.suspend(() => (nodes.delete(name) ? Effect.void : new NodeNotFound({ node: name }))),
+    updateNode: (_, name, changes) => bySsh(() => withNode(name, (node) => updateNode(node, changes))),
+    removeNode: (_, name, purge) => (purge ? bySsh : Stream.suspend)(() => withNode(name, removeNode)),
+    preflight: (_, name) => bySsh(() => withNode(name, preflight)),
+    install: (_, name, from) => bySsh(() => withNode(name, (node) => install(node, from))),
+    unlock,
     shutdown: (address) =>
       Stream.unwrap(
         Effect.gen(function* () {

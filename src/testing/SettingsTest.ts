@@ -30,7 +30,7 @@ export const testSettings = ({ timeouts: given, ...overrides }: SettingsOverride
   worker: { port_start: 8001, port_end: 8999 },
   remote: { binary_path: null },
   models: { dir: "/home/rbee/models" },
-  auth: { token: Option.none() },
+  auth: { token: Option.none(), file: null },
   user: { home: "/home/user", ssh_agent: null },
   ...overrides,
   timeouts: { ...timeouts, ...given }

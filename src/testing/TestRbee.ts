@@ -24,6 +24,7 @@ import { ModelFilesTest, type TestFile } from "./ModelFilesTest.js"
 import { ModelHubTest, type TestDownload } from "./ModelHubTest.js"
 import { NarratorTest } from "./NarratorTest.js"
 import { NodeRegistryTest } from "./NodeRegistryTest.js"
+import { PackagerTest, type PackagerTestOptions } from "./PackagerTest.js"
 import { PartialResultsTest } from "./PartialResultsTest.js"
 import { ProcessesTest, type ProcessesTestOptions, type TestProcess } from "./ProcessesTest.js"
 import { QueenClientTest, type QueenClientTestOptions } from "./QueenClientTest.js"
@@ -60,6 +61,8 @@ export interface TestWorld extends Partial<Resources> {
   readonly queen?: QueenClientTestOptions
   readonly hive?: HiveClientTestOptions
   readonly hives?: HivesTestOptions
+  /** This package, as it is put on nodes. */
+  readonly packager?: PackagerTestOptions
   readonly callback?: HiveCallbackTestOptions
   /** How workers answer. */
   readonly worker?: WorkerClientTestOptions
@@ -162,6 +165,7 @@ const layer = (world: TestWorld) => {
     SshTest.layer(world.hosts ?? {}),
     NodeRegistryTest.layer(world.nodes),
     HivesTest.layer(world.hives),
+    PackagerTest.layer(world.packager),
     HiveClientTest.layer({ backends: backendsOf(world), resources: resourcesOf(world), ...world.hive }),
     WorkerClientTest.layer(world.worker),
     layerPoolWorkersTest(world.pool)

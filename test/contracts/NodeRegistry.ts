@@ -75,6 +75,41 @@ export const nodeRegistryContract = <E>(name: string, layer: Layer.Layer<NodeReg
       )
     )
 
+    it.effect("a record takes the place of the one of its name, and of no other", () =>
+      use((registry) =>
+        Effect.gen(function* () {
+          const changed = node({
+            ssh_host: "attic.lan",
+            ssh_port: 2222,
+            ssh_user: "root",
+            ssh_key_path: "/k",
+            git_repo_url: "https://example.org/fork.git",
+            git_branch: "next",
+            install_path: "/opt/rbee",
+            transport: "direct",
+            last_connected_unix: 7,
+            last_error: "it was off",
+            status: "unreachable",
+            backends: ["cpu", "metal"],
+            devices: { cpu: 1, metal: 1 }
+          })
+          yield* registry.add(node())
+          yield* registry.add(node({ node_name: other }))
+          yield* registry.update(changed)
+          assert.deepStrictEqual(yield* registry.list, [node({ node_name: other }), changed])
+        })
+      )
+    )
+
+    it.effect("a node that is not there is not updated into being", () =>
+      use((registry) =>
+        Effect.gen(function* () {
+          yield* failsWith(registry.update(node()), new NodeNotFound({ node: workstation }))
+          assert.deepStrictEqual(yield* registry.list, [])
+        })
+      )
+    )
+
     it.effect("contact is noted: when the node answered, and why it did not", () =>
       use((registry) =>
         Effect.gen(function* () {

@@ -212,7 +212,11 @@ const table: ReadonlyArray<readonly [Tag, string | ReadonlyArray<string>, number
   ["BodyTooLarge", "BODY_TOO_LARGE", 413],
   ["RouteNotFound", "ROUTE_NOT_FOUND", 404],
   ["WorkerNotFound", "WORKER_NOT_FOUND", 404],
-  ["HiveStartFailed", "HIVE_START_FAILED", 502]
+  ["HiveStartFailed", "HIVE_START_FAILED", 502],
+  ["SshKeyLocked", "SSH_KEY_LOCKED", 400],
+  ["SshSetupInvalid", "SSH_SETUP_INVALID", 400],
+  ["SshTransferFailed", "SSH_TRANSFER_FAILED", 502],
+  ["InstallFailed", "INSTALL_FAILED", 502]
 ]
 
 describe("codes and statuses are those of errors.md", () => {
@@ -278,14 +282,50 @@ const wordings: ReadonlyArray<readonly [E.RbeeError, message: string, suggestion
     "Failed to start rbee-hive: command not found on workstation (looked at: rbee, ~/rbee/bin/rbee)"
   ],
   [
-    new E.SshHostKeyMismatch({ ...address, expected: ["SHA256:a"], actual: "SHA256:b" }),
+    new E.SshHostKeyMismatch({ ...address, node: ws, expected: ["SHA256:a"], actual: "SHA256:b", revoked: false }),
     "The host key of 192.168.1.100 changed: expected SHA256:a, got SHA256:b",
     "Someone may be intercepting"
   ],
   [
-    new E.SshHostKeyMismatch({ ...address, port: 2222, expected: ["SHA256:a", "SHA256:c"], actual: "SHA256:b" }),
+    new E.SshHostKeyMismatch({
+      ...address,
+      node: ws,
+      port: 2222,
+      expected: ["SHA256:a", "SHA256:c"],
+      actual: "SHA256:b",
+      revoked: false
+    }),
     "The host key of 192.168.1.100:2222 changed: expected SHA256:a or SHA256:c, got SHA256:b",
-    "ssh-keygen -R '[192.168.1.100]:2222'"
+    "rbee setup update-node --name workstation --accept-host-key SHA256:b"
+  ],
+  [
+    new E.SshHostKeyMismatch({ ...address, node: ws, expected: [], actual: "SHA256:b", revoked: false }),
+    "No host key is on record for 192.168.1.100:22, which shows SHA256:b",
+    "--accept-host-key SHA256:b"
+  ],
+  [
+    new E.SshHostKeyMismatch({ ...address, node: ws, expected: ["SHA256:b"], actual: "SHA256:b", revoked: true }),
+    "The host key that 192.168.1.100:22 shows is revoked in known_hosts: SHA256:b",
+    "do not connect"
+  ],
+  [
+    new E.SshKeyLocked({ path: "/home/me/.ssh/id_ed25519", wrong_passphrase: false }),
+    "The SSH key /home/me/.ssh/id_ed25519 has a passphrase, and no SSH agent holds it",
+    "ssh-add /home/me/.ssh/id_ed25519"
+  ],
+  [
+    new E.SshKeyLocked({ path: "/home/me/.ssh/id_ed25519", wrong_passphrase: true }),
+    "That is not the passphrase of the SSH key /home/me/.ssh/id_ed25519"
+  ],
+  [
+    new E.NodeAlreadyExists({ node: ws }),
+    "Node 'workstation' already exists in registry",
+    "rbee setup update-node --name workstation …\nor take it off first: rbee setup remove-node --name workstation"
+  ],
+  [
+    new E.VersionMismatch({ part: "rbee-hive", node: ws, required: ">=0.1.0", actual: "0.0.9" }),
+    "rbee-hive version incompatible: need >=0.1.0, have 0.0.9",
+    "rbee setup install --node workstation"
   ],
   [
     new E.HiveUnreachable({ node: ws, attempts: 3, reason: "connection refused" }),

@@ -5,14 +5,15 @@ import * as Equal from "effect/Equal"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Utils from "effect/Utils"
+import { InstallEvent, NodeEvent, PreflightEvent, RemoveEvent } from "../../src/api/QueenApi.js"
 import { BackendReport, Device, GpuDevice } from "../../src/domain/Device.js"
-import { Health, HiveEvent, HiveStarted, Lease, Resources } from "../../src/domain/Hive.js"
+import { Health, HiveEvent, HiveStarted, Lease, NodePreflight, Resources } from "../../src/domain/Hive.js"
 import { NodeName, RequestId, WorkerId } from "../../src/domain/Ids.js"
 import { InferenceEvent, InferenceRequest, InferenceResult } from "../../src/domain/Inference.js"
 import { ModelEntry } from "../../src/domain/Model.js"
 import { DemoModel } from "../../src/domain/ModelRef.js"
 import { Narration, Progress, Report } from "../../src/domain/Narration.js"
-import { localhostNode, NewNode, NodeRecord } from "../../src/domain/Node.js"
+import { Detection, Installed, localhostNode, NewNode, NodeChanges, NodeRecord } from "../../src/domain/Node.js"
 import { ProcessIdentity } from "../../src/domain/Process.js"
 import { InferenceTask, TaskEvent, TaskWorker } from "../../src/domain/Task.js"
 import { ListenPort, Port } from "../../src/domain/Units.js"
@@ -63,6 +64,14 @@ describe("comes back as it was sent", () => {
   survives("Report", Report)
   survives("NewNode", NewNode)
   survives("NodeRecord", NodeRecord)
+  survives("NodeChanges", NodeChanges)
+  survives("Detection", Detection)
+  survives("Installed", Installed)
+  survives("NodePreflight", NodePreflight)
+  survives("NodeEvent", NodeEvent)
+  survives("PreflightEvent", PreflightEvent)
+  survives("InstallEvent", InstallEvent)
+  survives("RemoveEvent", RemoveEvent)
   survives("ProcessIdentity", ProcessIdentity)
   survives("InferenceTask", InferenceTask)
   survives("TaskWorker", TaskWorker)
@@ -168,11 +177,18 @@ describe("defaults are those of cli.md and http-api.md", () => {
   it("NewNode", () => {
     assertSame(Schema.decodeUnknownSync(NewNode)(node), {
       ...node,
-      ssh_port: 22,
+      ssh_port: null,
       ssh_key_path: null,
       git_branch: "main",
       transport: "ssh"
     })
+  })
+  it("NewNode of an alias: port and user are ssh_config's to say", () => {
+    const { ssh_user: _, ...alias } = node
+    assert.deepInclude(Schema.decodeUnknownSync(NewNode)(alias), { ssh_port: null, ssh_user: null })
+  })
+  it("NodeChanges: what is left out stays", () => {
+    assertSame(Schema.decodeUnknownSync(NodeChanges)({}), {})
   })
 })
 
@@ -338,8 +354,37 @@ describe("what is not of the contract is refused", () => {
         { install_path: "/`id`" },
         { install_path: "/a'b" },
         { install_path: "/a\u009bb" },
-        { transport: "rsh" }
+        { transport: "rsh" },
+        { backends: ["rocm"] },
+        { devices: { cuda: -1 } },
+        { devices: { cuda: 1.5 } }
       ]
+    ],
+    [
+      "NodeChanges",
+      NodeChanges,
+      { ssh_host: "attic", accept_host_key: `SHA256:${"a".repeat(43)}` },
+      [
+        { ssh_host: "-oProxyCommand=id" },
+        { ssh_host: null },
+        { ssh_port: 0 },
+        { ssh_user: "-l" },
+        { ssh_key_path: "" },
+        { git_repo_url: "ext::sh -c id" },
+        { git_branch: "-x" },
+        { install_path: "relative" },
+        { transport: "rsh" },
+        { accept_host_key: "yes" },
+        { accept_host_key: `MD5:${"a".repeat(43)}` },
+        { accept_host_key: `SHA256:${"a".repeat(42)}` },
+        { accept_host_key: `SHA256:${"a".repeat(44)}` }
+      ]
+    ],
+    [
+      "Detection",
+      Detection,
+      { backends: ["cpu"], devices: { cpu: 1 } },
+      [{ backends: ["CPU"] }, { devices: { cpu: -1 } }]
     ],
     [
       "WorkerInfo",

@@ -1,12 +1,11 @@
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import type { ConfigError } from "effect/ConfigError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { SettingsLive } from "../../src/layers/SettingsLive.js"
+import { SettingsKeyless, SettingsLive } from "../../src/layers/SettingsLive.js"
 import { type Configuration, Settings } from "../../src/services/Settings.js"
 import { testSettings } from "../../src/testing/SettingsTest.js"
 import { tempDir } from "../support/tempDir.js"
@@ -17,7 +16,7 @@ const withEnvironment = (given: Readonly<Record<string, string>>) =>
     Effect.sync(() => {
       const before = { ...process.env }
       for (const name of Object.keys(process.env)) {
-        if (/^(RBEE_|XDG_|HOME$|SSH_AUTH_SOCK$)/.test(name)) delete process.env[name]
+        if (/^(RBEE_|XDG_|HOME$|SSH_AUTH_SOCK$|CREDENTIALS_DIRECTORY$)/.test(name)) delete process.env[name]
       }
       Object.assign(process.env, given)
       return before
@@ -48,8 +47,7 @@ const settingsOf = (environment: Readonly<Record<string, string>>, toml?: string
 const complaintOf = (
   environment: Readonly<Record<string, string>>,
   toml?: string
-): Effect.Effect<string, Configuration> =>
-  Effect.map(Effect.flip(settingsOf(environment, toml)), (error: ConfigError) => String(error))
+): Effect.Effect<string, Configuration> => Effect.map(Effect.flip(settingsOf(environment, toml)), String)
 
 describe("SettingsLive", () => {
   it.live("the defaults of phases.md, below the user's home", () =>
@@ -130,6 +128,90 @@ describe("SettingsLive", () => {
       assert.deepStrictEqual((yield* settingsOf({ RBEE_API_TOKEN: "" })).auth.token, Option.none())
     })
   )
+
+  describe("the token's sources, first found wins", () => {
+    /** A folder with a token file for each source, named after it. */
+    const sources = Effect.map(tempDir, (dir) => {
+      const write = (name: string, text = `from-${name}`, mode = 0o600) => {
+        const path = Path.join(dir, name)
+        Fs.writeFileSync(path, `${text}\n`)
+        Fs.chmodSync(path, mode)
+        return path
+      }
+      return { dir, write }
+    })
+    const tokenOf = (environment: Readonly<Record<string, string>>, toml?: string) =>
+      Effect.map(settingsOf(environment, toml), ({ auth }) => Option.getOrNull(Option.map(auth.token, Redacted.value)))
+
+    it.live("RBEE_API_TOKEN_FILE, RBEE_AUTH_TOKEN_FILE, systemd's, RBEE_API_TOKEN, the file's", () =>
+      Effect.gen(function* () {
+        const { dir, write } = yield* sources
+        const toml = `[auth]\ntoken_file = ${JSON.stringify(write("toml"))}`
+        write("rbee-token", "from-systemd", 0o440)
+        const all = [
+          ["RBEE_API_TOKEN_FILE", write("api"), "from-api"],
+          ["RBEE_AUTH_TOKEN_FILE", write("auth"), "from-auth"],
+          ["CREDENTIALS_DIRECTORY", dir, "from-systemd"],
+          ["RBEE_API_TOKEN", "from-environment", "from-environment"]
+        ] as const
+        for (const first of all.keys()) {
+          const environment = Object.fromEntries(all.slice(first).map(([name, value]) => [name, value]))
+          assert.strictEqual(yield* tokenOf(environment, toml), all[first]?.[2] ?? "")
+        }
+        assert.strictEqual(yield* tokenOf({}, toml), "from-toml")
+        assert.isNull(yield* tokenOf({}))
+      }).pipe(Effect.scoped)
+    )
+
+    it.live("the file is remembered, so that it can be read again", () =>
+      Effect.gen(function* () {
+        const { dir, write } = yield* sources
+        const path = write("api")
+        const { auth } = yield* settingsOf({ RBEE_API_TOKEN_FILE: path })
+        assert.deepStrictEqual(auth.file, { path, sealed: false })
+        const named = yield* settingsOf({ RBEE_API_TOKEN_FILE: path, CREDENTIALS_DIRECTORY: dir })
+        assert.deepStrictEqual(named.auth.file, { path, sealed: true })
+        assert.isNull((yield* settingsOf({ RBEE_API_TOKEN: "x" })).auth.file)
+      }).pipe(Effect.scoped)
+    )
+
+    it.live("what is empty names nothing; a folder of other credentials neither", () =>
+      Effect.gen(function* () {
+        const environment = { RBEE_API_TOKEN_FILE: "", RBEE_API_TOKEN: "", CREDENTIALS_DIRECTORY: yield* tempDir }
+        assert.isNull(yield* tokenOf(environment))
+      }).pipe(Effect.scoped)
+    )
+
+    it.live("one that breaks a rule stops the program; nothing else is tried in its place", () =>
+      Effect.gen(function* () {
+        const { write } = yield* sources
+        const path = write("open", "c4n4ry", 0o644)
+        const complaint = yield* complaintOf({ RBEE_API_TOKEN_FILE: path, RBEE_API_TOKEN: "sound" })
+        assert.include(complaint, `chmod 600 ${path}`)
+        assert.notInclude(complaint, "c4n4ry")
+        assert.include(yield* complaintOf({}, '[auth]\ntoken_file = "/no/such/token"'), "/no/such/token does not exist")
+        assert.match(yield* complaintOf({ RBEE_API_TOKEN: "two\nlines" }), /RBEE_API_TOKEN holds more than one line/)
+      }).pipe(Effect.scoped)
+    )
+
+    for (const toml of ['api_token = "c4n4ry"', '[auth]\ntoken = "c4n4ry"']) {
+      it.live(`a secret in the configuration file is refused: ${toml.replace("\n", " ")}`, () =>
+        Effect.gen(function* () {
+          const complaint = yield* complaintOf({}, toml)
+          assert.match(complaint, /auth\.token_file/)
+          assert.notInclude(complaint, "c4n4ry")
+        })
+      )
+    }
+
+    it.live("a part that has a token of its own does not look at any of them", () =>
+      Effect.gen(function* () {
+        yield* withEnvironment({ HOME: yield* tempDir, RBEE_API_TOKEN_FILE: "/no/such/token", RBEE_API_TOKEN: "x" })
+        const { auth } = yield* Effect.provide(Settings, SettingsKeyless)
+        assert.deepStrictEqual(auth, { token: Option.none(), file: null })
+      }).pipe(Effect.scoped)
+    )
+  })
 
   it.live("port 0 lets the system choose; a range of workers' ports is never upside down", () =>
     Effect.gen(function* () {

@@ -1,5 +1,5 @@
 /** How SshLive connects, authenticates and shares: against a real OpenSSH server, and against servers that are none. */
-import { execFile, execFileSync, spawn } from "node:child_process"
+import { execFile } from "node:child_process"
 import * as Fs from "node:fs/promises"
 import * as Net from "node:net"
 import * as Path from "node:path"
@@ -11,8 +11,20 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import { NodeName } from "../../src/domain/Ids.js"
 import { sshContract } from "../contracts/Ssh.js"
+import { testAgent } from "../support/sshAgent.js"
 import { freePort, makeKey, type TestSshd, testSshd } from "../support/sshd.js"
-import { afresh, know, nameIn, nodeOf, session, sshLive, sshNode, withSession, withSshd } from "../support/sshNode.js"
+import {
+  afresh,
+  configure,
+  know,
+  nameIn,
+  nodeOf,
+  session,
+  sshLive,
+  sshNode,
+  withSession,
+  withSshd
+} from "../support/sshNode.js"
 import { soon, tcpServer } from "../support/tcp.js"
 
 const run = promisify(execFile)
@@ -32,17 +44,35 @@ const relay = (socket: Net.Socket, port: number) => {
 sshContract("SshLive", (test) =>
   withSshd((sshd) =>
     Effect.gen(function* () {
-      const other = yield* testSshd()
+      const [other, revoked, unmet] = yield* Effect.all([testSshd(), testSshd(), testSshd()])
       yield* newKey(`${sshd.dir}/stranger`)
+      yield* newKey(`${sshd.dir}/encrypted`, "open sesame")
+      yield* Effect.promise(async () => {
+        for (const { dir } of [sshd, other, revoked, unmet]) {
+          const keys = [`${sshd.keyPath}.pub`, `${sshd.dir}/encrypted.pub`].map((path) => Fs.readFile(path, "utf8"))
+          await Fs.writeFile(`${dir}/authorized_keys`, (await Promise.all(keys)).join(""))
+        }
+      })
       // The other server's name stands there with the first one's key.
-      yield* know(sshd.dir, `${nameIn(sshd)} ${sshd.hostKey}`, `${nameIn(other)} ${sshd.hostKey}`)
-      const unmet = yield* testSshd()
-      yield* Effect.promise(() => Fs.copyFile(`${sshd.keyPath}.pub`, `${unmet.dir}/authorized_keys`))
+      yield* know(
+        sshd.dir,
+        ...[`${nameIn(sshd)} ${sshd.hostKey}`, `${nameIn(other)} ${sshd.hostKey}`],
+        ...[`${nameIn(revoked)} ${revoked.hostKey}`, `@revoked ${nameIn(revoked)} ${revoked.hostKey}`]
+      )
+      yield* configure(sshd.dir, "Host pal", "HostName 127.0.0.1", `Port ${sshd.port}`, "User bee")
       yield* test({
         node: nodeOf(sshd),
-        locked: nodeOf(sshd, `${sshd.dir}/stranger`),
+        refusing: nodeOf(sshd, `${sshd.dir}/stranger`),
+        locked: nodeOf(sshd, `${sshd.dir}/encrypted`),
         unmet: nodeOf(unmet, sshd.keyPath),
         changed: nodeOf(other, sshd.keyPath),
+        revoked: nodeOf(revoked, sshd.keyPath),
+        alias: {
+          record: { ...nodeOf(sshd), ssh_host: "pal" },
+          host: "127.0.0.1",
+          defaults: { port: sshd.port, user: "bee" }
+        },
+        file: { from: `${sshd.keyPath}.pub`, to: `${sshd.dir}/uploaded` },
         silent: local(yield* Effect.promise(freePort)),
         nowhere: sshNode({ ssh_host: noSuchHost })
       })
@@ -178,13 +208,14 @@ describe("authenticating", () => {
     )
   )
 
-  it.live("an encrypted key, or a file that is none, is an authentication failure with its reason", () =>
+  it.live("a file that is no usable key is an authentication failure with its reason", () =>
     withSshd((sshd) =>
       Effect.gen(function* () {
         yield* trust(sshd)
-        yield* newKey(`${sshd.dir}/encrypted`, "secret")
+        yield* newKey(`${sshd.dir}/exposed`)
+        yield* Effect.promise(() => Fs.chmod(`${sshd.dir}/exposed`, 0o640))
         for (const [path, reason] of [
-          [`${sshd.dir}/encrypted`, /encrypted cannot be used: Encrypted .*no passphrase given/],
+          [`${sshd.dir}/exposed`, /exposed cannot be used: others may read it \(its mode is 0640\)/],
           [`${sshd.keyPath}.pub`, /user_key.pub cannot be used: it is a public key/],
           [`${sshd.dir}/sshd_config`, /sshd_config cannot be used: /],
           [sshd.dir, /cannot be used: EISDIR/]
@@ -217,16 +248,7 @@ describe("authenticating", () => {
 
   it.live("the agent is asked without a key's name, and for a key that is encrypted", () =>
     Effect.gen(function* () {
-      const dir = yield* Effect.acquireRelease(
-        Effect.promise(() => Fs.mkdtemp("/tmp/rbee-ssh-")),
-        (dir) => Effect.promise(() => Fs.rm(dir, { recursive: true, force: true }))
-      )
-      const socket = `${dir}/agent`
-      const agent = yield* Effect.acquireRelease(
-        Effect.sync(() => spawn("ssh-agent", ["-D", "-a", socket], { stdio: ["ignore", "pipe", "ignore"] })),
-        (child) => Effect.sync(() => child.kill())
-      )
-      yield* Effect.async<void>((resume) => void agent.stdout.once("data", () => resume(Effect.void)))
+      const { add, socket } = yield* testAgent
       yield* withSshd((sshd) =>
         Effect.gen(function* () {
           yield* trust(sshd)
@@ -235,7 +257,7 @@ describe("authenticating", () => {
           const empty = yield* Effect.flip(login(null))
           if (empty._tag !== "SshAuthenticationFailed") return assert.fail(String(empty))
           assert.deepStrictEqual(empty.tried, ["agent"])
-          execFileSync("ssh-add", ["-q", sshd.keyPath], { env: { SSH_AUTH_SOCK: socket } })
+          yield* add(sshd.keyPath)
           yield* login(null)
           yield* Effect.promise(() => run("ssh-keygen", ["-q", "-p", "-N", "secret", "-f", sshd.keyPath]))
           yield* login(sshd.keyPath)

@@ -8,7 +8,7 @@ import * as TestClock from "effect/TestClock"
 import { NodeNotFound, QueenUnreachable, VersionMismatch } from "../../src/domain/errors/Hive.js"
 import { localhost } from "../../src/domain/Ids.js"
 import { compatible } from "../../src/domain/Version.js"
-import { submitTask } from "../../src/programs/01-submitTask.js"
+import { findQueen, submitTask } from "../../src/programs/01-submitTask.js"
 import { DaemonsTest } from "../../src/testing/DaemonsTest.js"
 import { ProcessesTest } from "../../src/testing/ProcessesTest.js"
 import { QueenClientTest } from "../../src/testing/QueenClientTest.js"
@@ -132,14 +132,13 @@ describe("phase 1: submitTask", () => {
       }).pipe(inWorld())
     )
 
-    it.effect("gives it the configured token", () =>
+    it.effect("speaks to it with the configured token, which it reads for itself", () =>
       Effect.gen(function* () {
-        yield* Effect.scoped(submit(true))
+        const { token } = yield* Effect.scoped(findQueen(true))
         const [event] = yield* started
-        assert.deepInclude(event, {
-          options: { args: [], token: Option.some(Redacted.make("mine")), attached: false }
-        })
-      }).pipe(inWorld({ settings: { auth: { token: Option.some(Redacted.make("mine")) } } }))
+        assert.deepInclude(event, { options: { args: [], token: Option.none(), attached: false } })
+        assert.deepStrictEqual(token, Option.some(Redacted.make("mine")))
+      }).pipe(inWorld({ settings: { auth: { token: Option.some(Redacted.make("mine")), file: null } } }))
     )
 
     it.effect("one that does not come up is named by its address", () =>

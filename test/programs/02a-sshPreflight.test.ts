@@ -70,13 +70,18 @@ describe("phase 2a: sshPreflight", () => {
     }).pipe(onHost(hostWith(installed)))
   )
 
-  it.effect("a host that does not answer: nothing but the attempt was said (PF-5)", () =>
+  it.effect("a host that does not answer: the attempts, and nothing else, were said (SSH-2, PF-5)", () =>
     Effect.gen(function* () {
       yield* failsWith(
         preflight(),
         new SshConnectionTimeout({ host: "workstation.lan", port: 22, attempts: 3, timeout_s: 10 })
       )
-      assert.deepStrictEqual(yield* lines, ["Connecting to workstation.lan:22 by SSH"])
+      assert.deepStrictEqual(yield* lines, [
+        "Connecting to workstation.lan:22 by SSH",
+        "Attempt 1 of 3: no answer within 10 s",
+        "Attempt 2 of 3, after about 200 ms: no answer within 10 s",
+        "Attempt 3 of 3, after about 400 ms: no answer within 10 s"
+      ])
     }).pipe(onHost(hostWith(installed, { fault: "timeout" })))
   )
 
@@ -116,7 +121,7 @@ describe("phase 2a: sshPreflight", () => {
       run: (command, stdin) =>
         command[0] === "true"
           ? Effect.as(Effect.sleep(trips_ms[trip++] ?? 0), ok())
-          : (quick.run?.(command, stdin) ?? ok())
+          : (quick.run?.(command, stdin, () => Effect.void) ?? ok())
     }
   }
   const measured = Effect.gen(function* () {

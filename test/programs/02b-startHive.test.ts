@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
+import { describe as describeError } from "../../src/domain/errors/Catalogue.js"
 import { HiveStartFailed, HiveUnreachable } from "../../src/domain/errors/Hive.js"
 import { TunnelFailed } from "../../src/domain/errors/Ssh.js"
 import { localhost } from "../../src/domain/Ids.js"
@@ -17,9 +18,9 @@ import { node, workstation } from "../support/samples.js"
 const command = "/opt/rbee-hive"
 
 /** What `rbee hive start` prints on a node that keeps the token it is given. */
-const answer = (token: string | null, started = true) => ({
+const answer = (token: string | null, started = true, host = "127.0.0.1") => ({
   exit_code: 0,
-  stdout: JSON.stringify({ pid: 77, port: 9200, token, version: "0.1.0", started }),
+  stdout: JSON.stringify({ pid: 77, host, port: 9200, token, version: "0.1.0", started }),
   stderr: ""
 })
 const onNode = (given: TestHost) => inWorld({ hosts: { "workstation.lan": given } })
@@ -88,6 +89,95 @@ describe("phase 2b: startHive", () => {
     const fault = new HiveUnreachable({ node: workstation, attempts: 3, reason: "ECONNREFUSED" })
     return failsWith(startHive(node(), command), fault).pipe(
       inWorld({ hosts: { "workstation.lan": { run: (_, stdin) => answer(stdin) } }, hive: { fault } })
+    )
+  })
+
+  it.effect("one that was started and is not reached through its tunnel is stopped again", () =>
+    Effect.gen(function* () {
+      yield* Effect.flip(startHive(node(), command))
+      assert.deepStrictEqual(yield* (yield* SshTest).commandsOn("workstation.lan"), [
+        [command, "start"],
+        [command, "stop"]
+      ])
+      assert.include(yield* lines, "Stopped the hive on workstation again: it cannot be reached")
+    }).pipe(
+      onNode({
+        run: (_, stdin) => (stdin === null ? { exit_code: 0, stdout: "", stderr: "" } : answer(stdin)),
+        refuses_forward: true
+      })
+    )
+  )
+
+  it.effect("one that ran already is not", () =>
+    Effect.gen(function* () {
+      yield* Effect.flip(startHive(node(), command))
+      assert.deepStrictEqual(yield* (yield* SshTest).commandsOn("workstation.lan"), [[command, "start"]])
+    }).pipe(onNode({ run: () => answer("its own", false), refuses_forward: true }))
+  )
+
+  describe("on a node whose transport is direct", () => {
+    const direct = node({ transport: "direct" })
+    const start = startHive(direct, command)
+    const fault = new HiveUnreachable({ node: workstation, attempts: 4, reason: "no answer within 10s" })
+    const world = (run: NonNullable<TestHost["run"]>) => ({ hosts: { "workstation.lan": { run } } })
+    const stopped = { exit_code: 0, stdout: "", stderr: "" }
+
+    it.effect(
+      "the hive is told to listen beyond loopback and is reached at the node's own address, without a tunnel",
+      () =>
+        Effect.gen(function* () {
+          const { address, started } = yield* start
+          assert.deepStrictEqual(address, {
+            ...{ node: workstation, url: "http://workstation.lan:9200", token: Redacted.make("secret1") }
+          })
+          assert.isTrue(started)
+          const ran = (yield* (yield* SshTest).journal).filter(({ _tag }) => _tag === "ran" || _tag === "forwarded")
+          assert.deepStrictEqual(ran, [
+            { _tag: "ran", host: "workstation.lan", command: [command, "start", "--direct"], stdin: "secret1" }
+          ])
+          assert.include(yield* lines, "Reaching the hive on workstation directly, at http://workstation.lan:9200")
+        }).pipe(inWorld(world((_, stdin) => answer(stdin, true, "0.0.0.0"))))
+    )
+
+    it.effect("a hive that ran already on loopback is named and left alone", () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(start)
+        assert.strictEqual(error._tag, "HiveStartFailed")
+        assert.match(describeError(error).message, /pid 77.*127\.0\.0\.1 only.*"rbee hive stop" on workstation/)
+        assert.deepStrictEqual(yield* (yield* SshTest).commandsOn("workstation.lan"), [[command, "start", "--direct"]])
+      }).pipe(inWorld(world(() => answer("its own", false))))
+    )
+
+    it.effect("a port behind a firewall is said to be one, and the hive that was started for nothing is stopped", () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(start)
+        assert.deepInclude(error, { _tag: "HiveUnreachable", attempts: 4 })
+        assert.match(
+          describeError(error).message,
+          /no answer within 10s at http:\/\/workstation\.lan:9200; transport direct needs port 9200 .*8001 to 8999/
+        )
+        assert.deepStrictEqual(yield* (yield* SshTest).commandsOn("workstation.lan"), [
+          [command, "start", "--direct"],
+          [command, "stop"]
+        ])
+      }).pipe(
+        inWorld({
+          ...world((_, stdin) => (stdin === null ? stopped : answer(stdin, true, "0.0.0.0"))),
+          hive: { fault }
+        })
+      )
+    )
+
+    it.effect("one that does not let itself be stopped does not hide why", () =>
+      Effect.gen(function* () {
+        assert.strictEqual((yield* Effect.flip(start))._tag, "HiveUnreachable")
+        assert.match((yield* lines).at(-1) ?? "", /could not be stopped again: .*hive stop failed/)
+      }).pipe(
+        inWorld({
+          ...world((_, stdin) => (stdin === null ? { ...stopped, exit_code: 1 } : answer(stdin, true, "0.0.0.0"))),
+          hive: { fault }
+        })
+      )
     )
   })
 

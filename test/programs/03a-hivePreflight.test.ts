@@ -28,7 +28,8 @@ describe("phase 3a: hivePreflight", () => {
       )
       assert.strictEqual(report.resources.ram_available_mb, 8000)
       assert.deepStrictEqual(yield* lines, [
-        `Hive ${version} is well: backends cpu, cuda; 8000 MB RAM and 9000 MB disk free`
+        `Hive ${version} is well: llm-worker-rbee`,
+        "Backends cpu, cuda; 8000 MB RAM and 9000 MB disk free"
       ])
     }).pipe(inWorld({ gpus: [{ index: 0 }, { index: 1 }], ram_available_mb: 8000, disk_free_mb: 9000 }))
   )
@@ -45,9 +46,10 @@ describe("phase 3a: hivePreflight", () => {
     )
   }
 
-  it.effect("a later patch goes with ours", () =>
+  it.effect("a later patch goes with ours, and gets a line", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* preflight()).health.version, "0.1.9")
+      assert.include(yield* lines, `Hive 0.1.9 is another version than ours, ${version}: they go together`)
     }).pipe(inWorld({ hive: { version: "0.1.9" } }))
   )
 

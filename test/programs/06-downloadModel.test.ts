@@ -57,7 +57,9 @@ describe("phase 6: downloadModel", () => {
       assert.deepStrictEqual([local_path, size_bytes, sha256], ["/models/org--repo.gguf", 400, "0".repeat(64)])
       const reports = yield* (yield* NarratorTest).reports
       assert.deepStrictEqual(
-        reports.map((report) => (report.type === "progress" && "bytes_total" in report ? report.bytes_downloaded : 0)),
+        reports.map((report) =>
+          report.type === "progress" && report.stage === "downloading" ? report.bytes_downloaded : 0
+        ),
         [0, 100, 200, 300, 400]
       )
       assert.deepStrictEqual(yield* lines, ["Downloading hf:org/repo"])

@@ -42,6 +42,7 @@ const order = (given: Partial<SpawnOrder> = {}): SpawnOrder => ({
     needs: { ram_mb: 120, vram_mb: 0 }
   },
   callback_url,
+  host: "127.0.0.1",
   ...given
 })
 
@@ -78,6 +79,14 @@ describe("phase 9: spawnWorker", () => {
           log_path
         }
       ])
+    }).pipe(inWorld())
+  )
+
+  it.effect("a hive that is reached directly has workers that are", () =>
+    Effect.gen(function* () {
+      yield* spawnWorker(order({ host: "0.0.0.0" }))
+      const [launched] = yield* (yield* ProcessesTest).launches
+      assert.include(launched?.command.join(" "), "--slots 1 --host 0.0.0.0 --callback-url")
     }).pipe(inWorld())
   )
 

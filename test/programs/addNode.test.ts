@@ -20,15 +20,16 @@ const newNode: NewNode = Schema.decodeSync(NewNode)({
   git_repo_url: "https://example.org/rbee.git",
   install_path: "~/rbee"
 })
-const host = (version: string | null): TestHost => ({
+const host = (version: string | null, detected = '{"backends":["cpu"],"devices":{"cpu":1}}'): TestHost => ({
   recorded: null,
-  run: ([command]) =>
+  run: ([command, verb]) =>
     command === "echo" || command === "true"
       ? { exit_code: 0, stdout: "test\n", stderr: "" }
       : version === null
         ? { exit_code: 127, stdout: "", stderr: "not found" }
-        : { exit_code: 0, stdout: version, stderr: "" }
+        : { exit_code: 0, stdout: verb === "detect" ? detected : version, stderr: "" }
 })
+const twoGpus = '{"backends":["cpu","cuda"],"devices":{"cpu":1,"cuda":2}}'
 const saved = Effect.flatMap(NodeRegistryTest, ({ nodes }) => nodes)
 const sshEvents = Effect.flatMap(SshTest, ({ journal }) => journal)
 const withHost = (given: TestHost) => inWorld({ hosts: { "workstation.lan": given } })
@@ -43,11 +44,66 @@ describe("addNode", () => {
       const events = (yield* sshEvents).map(({ _tag }) => _tag)
       assert.include(events, "recorded")
       assert.strictEqual(events.at(-1), "closed")
-      assert.deepStrictEqual((yield* lines).slice(-2), [
+      assert.deepStrictEqual((yield* lines).slice(-3), [
         "Found rbee-hive 0.1.0 at ./rbee/dist/bin/rbee-hive.js",
+        "Detected backends and devices: cpu 1",
         "Node workstation saved"
       ])
     }).pipe(withHost(host("0.1.0")))
+  )
+
+  it.effect("the node itself says what it can compute on, and that is stored", () =>
+    Effect.gen(function* () {
+      yield* addNode(newNode)
+      const [stored] = yield* saved
+      assert.deepStrictEqual(stored?.backends, ["cpu", "cuda"])
+      assert.deepStrictEqual(stored?.devices, { cpu: 1, cuda: 2 })
+      assert.include(yield* lines, "Detected backends and devices: cpu 1, cuda 2")
+      assert.deepStrictEqual((yield* (yield* SshTest).commandsOn("workstation.lan")).at(-1), [
+        "./rbee/dist/bin/rbee-hive.js",
+        "detect",
+        "--json"
+      ])
+    }).pipe(withHost(host("0.1.0", twoGpus)))
+  )
+
+  for (const [given, expected] of [
+    [{ devices: { cuda: 4 } }, { backends: ["cuda"], devices: { cuda: 4 } }],
+    [{ backends: ["cuda"] }, { backends: ["cuda"], devices: { cuda: 2 } }],
+    [{ backends: ["metal"] }, { backends: ["metal"], devices: { metal: 1 } }],
+    [
+      { backends: ["cpu", "cuda"], devices: { cpu: 1, cuda: 1 } },
+      { backends: ["cpu", "cuda"], devices: { cpu: 1, cuda: 1 } }
+    ]
+  ] as const) {
+    it.effect(`what the user says of it counts more: ${JSON.stringify(given)}`, () =>
+      Effect.gen(function* () {
+        assert.deepInclude(yield* addNode({ ...newNode, ...given }), expected)
+      }).pipe(withHost(host("0.1.0", twoGpus)))
+    )
+  }
+
+  for (const answer of ["Unknown subcommand", '{"backends":["rocm"]}', ""]) {
+    it.effect(`an rbee that answers ${answer || "nothing"} is added with its CPU, and that is told`, () =>
+      Effect.gen(function* () {
+        assert.deepInclude(yield* addNode(newNode), { backends: ["cpu"], devices: { cpu: 1 } })
+        assert.include(yield* lines, "Its rbee could not tell what it can compute on")
+      }).pipe(withHost(host("0.1.0", answer)))
+    )
+  }
+
+  it.effect("port and user are those of ssh_config where none are given", () =>
+    Effect.gen(function* () {
+      const { ssh_port, ssh_user } = yield* addNode({ ...newNode, ssh_user: null })
+      assert.deepStrictEqual({ ssh_port, ssh_user }, { ssh_port: 2222, ssh_user: "alias-user" })
+    }).pipe(withHost({ ...host("0.1.0"), defaults: { port: 2222, user: "alias-user" } }))
+  )
+
+  it.effect("and given ones count more", () =>
+    Effect.gen(function* () {
+      const { ssh_port, ssh_user } = yield* addNode({ ...newNode, ssh_port: 22 })
+      assert.deepStrictEqual({ ssh_port, ssh_user }, { ssh_port: 22, ssh_user: "bee" })
+    }).pipe(withHost({ ...host("0.1.0"), defaults: { port: 2222, user: "alias-user" } }))
   )
 
   it.effect("a node without rbee on it is saved all the same, with the next step (SSH-4)", () =>

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { detectBackends } from "../../src/programs/detectBackends.js"
+import { detectBackends, detectionOf } from "../../src/programs/detectBackends.js"
 import { testGpu } from "../../src/testing/GpuTest.js"
 import { inWorld } from "../support/inWorld.js"
 
@@ -21,4 +21,20 @@ describe("detectBackends", () => {
       assert.deepStrictEqual(cuda, { name: "cuda", available: false, devices: [], reason: "no driver" })
     }).pipe(inWorld({ gpus: "no driver" }))
   )
+})
+
+describe("detectionOf", () => {
+  const cpu = { name: "cpu" as const, available: true, devices: [] }
+
+  it("counts devices; the CPU is one", () => {
+    const cuda = { name: "cuda" as const, available: true, devices: [testGpu({ index: 0 }), testGpu({ index: 1 })] }
+    const metal = { name: "metal" as const, available: false, devices: [], reason: "not a Mac" }
+    assert.deepStrictEqual(detectionOf([cpu, cuda, metal]), { backends: ["cpu", "cuda"], devices: { cpu: 1, cuda: 2 } })
+  })
+
+  it("a driver without a device is no backend, nor is a device that cannot be used", () => {
+    const cuda = { name: "cuda" as const, available: true, devices: [] }
+    const metal = { name: "metal" as const, available: false, devices: [testGpu({ index: 0 })] }
+    assert.deepStrictEqual(detectionOf([cpu, cuda, metal]), { backends: ["cpu"], devices: { cpu: 1 } })
+  })
 })

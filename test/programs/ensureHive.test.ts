@@ -12,21 +12,23 @@ import { failsWith } from "../support/assertFails.js"
 import { inWorld, lines } from "../support/inWorld.js"
 
 const given = Redacted.make("given")
-const ensure = ensureHive(given)
+const ensure = ensureHive(given, { direct: false })
 const stale = new HiveUnreachable({ node: localhost, attempts: 3, reason: "ECONNREFUSED" })
 
 /** A hive that runs, with a token of its own. */
 const running = (token: Option.Option<Redacted.Redacted> = Option.some(Redacted.make("its own"))) =>
   Effect.gen(function* () {
     const { identity } = yield* (yield* ProcessesTest).begin()
-    yield* (yield* DaemonsTest).recorded("hive", { identity, port: 9200, token })
+    yield* (yield* DaemonsTest).recorded("hive", { identity, host: "127.0.0.1", port: 9200, token })
     return identity.pid
   })
 
 describe("ensureHive", () => {
   it.effect("none runs: one is started, leased, with the given token", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* ensure, { pid: 1001, port: 19_200, token: given, version, started: true })
+      assert.deepStrictEqual(yield* ensure, {
+        ...{ pid: 1001, host: "127.0.0.1", port: 19_200, token: given, version, started: true }
+      })
       assert.deepStrictEqual(yield* (yield* DaemonsTest).journal, [
         {
           _tag: "started",
@@ -42,7 +44,7 @@ describe("ensureHive", () => {
     Effect.gen(function* () {
       const pid = yield* running()
       assert.deepStrictEqual(yield* ensure, {
-        ...{ pid, port: 9200, token: Redacted.make("its own"), version: "0.1.7", started: false }
+        ...{ pid, host: "127.0.0.1", port: 9200, token: Redacted.make("its own"), version: "0.1.7", started: false }
       })
       assert.deepStrictEqual(yield* (yield* DaemonsTest).journal, [])
     }).pipe(inWorld({ hive: { version: "0.1.7" } }))
@@ -51,7 +53,10 @@ describe("ensureHive", () => {
   it.effect("the second call finds the first one's", () =>
     Effect.gen(function* () {
       const first = yield* ensure
-      assert.deepStrictEqual(yield* ensureHive(Redacted.make("another")), { ...first, started: false })
+      assert.deepStrictEqual(yield* ensureHive(Redacted.make("another"), { direct: false }), {
+        ...first,
+        started: false
+      })
     }).pipe(inWorld())
   )
 
@@ -73,6 +78,43 @@ describe("ensureHive", () => {
       assert.deepStrictEqual(yield* lines, [])
     }).pipe(inWorld())
   )
+
+  describe("for a queen that does not come through SSH", () => {
+    const directly = ensureHive(given, { direct: true })
+    const args = Effect.map(
+      Effect.flatMap(DaemonsTest, ({ journal }) => journal),
+      (events) => events.map((event) => (event._tag === "started" ? event.options.args : []))
+    )
+
+    it.effect("it listens on all addresses", () =>
+      Effect.gen(function* () {
+        assert.deepInclude(yield* directly, { host: "0.0.0.0", started: true })
+        assert.deepStrictEqual(yield* args, [["--leased", "--host", "0.0.0.0"]])
+      }).pipe(inWorld())
+    )
+
+    it.effect("or on the configured one, where that is not loopback", () =>
+      Effect.gen(function* () {
+        assert.strictEqual((yield* directly).host, "10.1.2.3")
+        assert.deepStrictEqual(yield* args, [["--leased", "--host", "10.1.2.3"]])
+      }).pipe(inWorld({ settings: { hive: { host: "10.1.2.3", port: 9200 } } }))
+    )
+
+    it.effect("one that runs on loopback is left alone, and told of as it is", () =>
+      Effect.gen(function* () {
+        const pid = yield* running()
+        assert.deepInclude(yield* directly, { pid, host: "127.0.0.1", started: false })
+        assert.isTrue((yield* (yield* ProcessesTest).alive).includes(pid))
+      }).pipe(inWorld())
+    )
+
+    it.effect("one that listens everywhere serves everybody", () =>
+      Effect.gen(function* () {
+        const first = yield* directly
+        assert.deepStrictEqual(yield* ensure, { ...first, started: false })
+      }).pipe(inWorld())
+    )
+  })
 
   it.effect("one that does not come up", () =>
     failsWith(ensure, new HiveStartFailed({ node: localhost, reason: "it ended at once", log_lines: [] })).pipe(

@@ -43,7 +43,7 @@ export const settingsIn = (
       lease: time,
       ...times
     },
-    auth: { token: Option.none() },
+    auth: { token: Option.none(), file: null },
     user: { home: Path.join(dir, "home"), ssh_agent }
   }
 }
@@ -98,8 +98,16 @@ export const know = (dir: string, ...lines: ReadonlyArray<string>): Effect.Effec
     await Fs.writeFile(userHosts(dir), lines.map((line) => `${line}\n`).join(""))
   })
 
+/** Writes the user's ssh_config. */
+export const configure = (dir: string, ...lines: ReadonlyArray<string>): Effect.Effect<void> =>
+  Effect.promise(async () => {
+    const path = Path.join(dir, "home", ".ssh", "config")
+    await Fs.mkdir(Path.dirname(path), { recursive: true })
+    await Fs.writeFile(path, lines.map((line) => `${line}\n`).join(""))
+  })
+
 /** How known_hosts spells a test server's name. */
-export const nameIn = (sshd: TestSshd): string => `[${sshd.host}]:${sshd.port}`
+export const nameIn = ({ host, port }: TestSshd): string => (port === 22 ? host : `[${host}]:${port}`)
 
 /** What a test may set up otherwise. */
 export interface Setup extends SshdOptions {

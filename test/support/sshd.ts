@@ -7,6 +7,7 @@ import * as Path from "node:path"
 import { promisify } from "node:util"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { TestHost } from "./netns.js"
 
 const run = promisify(execFile)
 const sshd = "/usr/sbin/sshd"
@@ -19,6 +20,8 @@ export interface SshdOptions {
   readonly config?: ReadonlyArray<string>
   /** The host key's type. */
   readonly host_key_type?: "ed25519" | "ecdsa" | "rsa"
+  /** The host to run in, with all that is started through it; otherwise this machine's loopback. It listens on port 22 there. */
+  readonly on?: TestHost
 }
 
 /** A server that runs. */
@@ -32,7 +35,7 @@ export interface TestSshd {
   readonly hostKeyFingerprint: string
   /** The host's public key: type and base64. */
   readonly hostKey: string
-  /** A folder of the test's own, removed at the end. */
+  /** A folder of the test's own, removed at the end. SFTP's `~` where `env` names no HOME. */
   readonly dir: string
   readonly pid: number
   /** What the server logged so far. */
@@ -72,7 +75,7 @@ export const startSshd = async (options: SshdOptions = {}): Promise<TestSshd> =>
       await Fs.rm(dir, { recursive: true, force: true })
     }
     return {
-      host: "127.0.0.1",
+      host: options.on?.address ?? "127.0.0.1",
       port: server.port,
       user,
       keyPath,
@@ -110,12 +113,15 @@ interface Server {
 
 /** Starts sshd on a free port; another process may take that first, then on another. */
 const listenSomewhere = async (dir: string, hostKeyPath: string, options: SshdOptions, left = 5): Promise<Server> => {
-  const port = await freePort()
+  const address = options.on?.address ?? "127.0.0.1"
+  const port = options.on === undefined ? await freePort() : 22
   // Inherited by all that a session starts, so that nothing of it can hide from stop.
   const mark = `RBEE_TEST_SSHD=${Path.basename(dir)}-${port}`
   const conf = Path.join(dir, "sshd_config")
-  await Fs.writeFile(conf, configuration(dir, hostKeyPath, port, mark, options))
-  const child = spawn(sshd, ["-D", "-e", "-f", conf], { stdio: ["ignore", "ignore", "pipe"] })
+  await Fs.writeFile(conf, configuration(dir, hostKeyPath, address, port, mark, options))
+  // `ip netns exec` becomes what it runs, so that the child is sshd either way.
+  const [file, ...args] = [...(options.on?.enter ?? []), sshd, "-D", "-e", "-f", conf]
+  const child = spawn(file ?? sshd, args, { stdio: ["ignore", "ignore", "pipe"] })
   const kill = () => child.kill("SIGKILL")
   process.once("exit", kill)
   const forgetExit = () => process.off("exit", kill)
@@ -125,7 +131,7 @@ const listenSomewhere = async (dir: string, hostKeyPath: string, options: SshdOp
   const listening = await new Promise<boolean>((resolve, reject) => {
     child.stderr.on("data", (text: string) => {
       log += text
-      if (log.includes(`Server listening on 127.0.0.1 port ${port}.`)) resolve(true)
+      if (log.includes(`Server listening on ${address} port ${port}.`)) resolve(true)
     })
     child.once("error", reject)
     child.once("close", () =>
@@ -153,15 +159,26 @@ const logged = ({ child, log }: Server, pattern: RegExp) =>
     look()
   })
 
-const configuration = (dir: string, hostKeyPath: string, port: number, mark: string, options: SshdOptions) => {
+const configuration = (
+  dir: string,
+  hostKeyPath: string,
+  address: string,
+  port: number,
+  mark: string,
+  options: SshdOptions
+) => {
   // SHLVL keeps bash from reading the user's ~/.bashrc, as it does under sshd: that may be slow, and a session killed
   // inside it may leave its locks behind (pyenv's lasts a minute).
   const variables = [mark, "SHLVL=1", ...Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`)]
   // sshd reads one SetEnv only, with all variables; quotes keep spaces together.
   const quoted = variables.map((variable) => `"${variable.replace(/["\\]/g, "\\$&")}"`)
+  const config = options.config ?? []
+  // Relative paths start in the test's folder, not in the home of whoever runs the tests. A subsystem may stand there once.
+  const sftp = `Subsystem sftp internal-sftp -d ${options.env?.HOME ?? dir}`
   return [
-    ...(options.config ?? []),
-    "ListenAddress 127.0.0.1",
+    ...config,
+    ...(config.some((line) => line.startsWith("Subsystem ")) ? [] : [sftp]),
+    `ListenAddress ${address}`,
     `Port ${port}`,
     `HostKey ${hostKeyPath}`,
     `AuthorizedKeysFile ${Path.join(dir, "authorized_keys")}`,

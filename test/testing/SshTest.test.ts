@@ -21,21 +21,30 @@ sshContract("SshTest", (test) =>
   Effect.scoped(
     test({
       node: named("node"),
-      locked: named("locked"),
+      refusing: named("refusing"),
+      locked: { ...named("node"), ssh_key_path: "/keys/locked" },
       unmet: named("unmet"),
       changed: named("changed"),
+      revoked: named("revoked"),
+      alias: { record: named("alias"), host: "node", defaults: { port: 2222, user: "bee" } },
+      file: { from: "/tmp/file", to: "~/file" },
       silent: named("silent"),
       nowhere: named("nowhere")
     })
   ).pipe(
     Effect.provide(
-      SshTest.layer({
-        node: { run },
-        locked: { fault: "permission denied" },
-        unmet: { recorded: null },
-        changed: { fingerprint: other, recorded: `SHA256:${"2".repeat(43)}` },
-        silent: { fault: "refused" }
-      })
+      SshTest.layer(
+        {
+          node: { run },
+          refusing: { fault: "permission denied" },
+          unmet: { recorded: null },
+          changed: { fingerprint: other, recorded: `SHA256:${"2".repeat(43)}` },
+          revoked: { revoked: true },
+          alias: { host: "node", defaults: { port: 2222, user: "bee" } },
+          silent: { fault: "refused" }
+        },
+        { "/keys/locked": "open sesame" }
+      )
     )
   )
 )
@@ -44,30 +53,58 @@ describe("SshTest", () => {
   it.effect("tells what happened, in order", () =>
     Effect.gen(function* () {
       const ssh = yield* Ssh
-      const { change, commandsOn, journal } = yield* SshTest
+      const { change, commandsOn, filesOn, journal } = yield* SshTest
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const { exec, forward } = yield* ssh.session(named("node"), "record-unknown")
-          assert.strictEqual(yield* forward(9200), 9200)
+          const { exec, upload } = yield* ssh.session(named("node"), "record-unknown")
+          assert.strictEqual(yield* ssh.tunnel(named("node"), 9200), 9200)
           assert.strictEqual((yield* exec(["rbee-hive", "--version"])).exit_code, 127)
+          yield* upload("/tmp/rbee.tgz", "~/rbee.tgz")
         })
       )
       yield* change("node", { fault: "timeout" })
       yield* Effect.flip(Effect.scoped(ssh.session(named("node"), "refuse-unknown")))
       assert.deepStrictEqual(yield* commandsOn("node"), [["rbee-hive", "--version"]])
+      assert.deepStrictEqual([...(yield* filesOn("node"))], [["~/rbee.tgz", "/tmp/rbee.tgz"]])
       assert.deepStrictEqual(
         (yield* journal).map(({ _tag }) => _tag),
-        ["recorded", "connected", "forwarded", "ran", "unforwarded", "closed", "refused"]
+        ["recorded", "connected", "forwarded", "ran", "uploaded", "unforwarded", "closed", "refused"]
       )
     }).pipe(Effect.provide(SshTest.layer({ node: { recorded: null } })))
   )
 
-  it.effect("refuses to forward where it was told to", () =>
+  it.effect("refuses to forward, and to take files, where it was told to", () =>
     Effect.gen(function* () {
       const ssh = yield* Ssh
-      const { forward } = yield* ssh.session(named("node"), "refuse-unknown")
-      const error = yield* Effect.flip(forward(9200))
-      assert.deepStrictEqual([error.node, error.port], [NodeName.make("workstation"), 9200])
-    }).pipe(Effect.scoped, Effect.provide(SshTest.layer({ node: { refuses_forward: true } })))
+      const { filesOn } = yield* SshTest
+      const untunnelled = yield* Effect.flip(ssh.tunnel(named("node"), 9200))
+      assert.deepStrictEqual([untunnelled.node, untunnelled.port], [NodeName.make("workstation"), 9200])
+      const { upload } = yield* ssh.session(named("node"), "refuse-unknown")
+      const error = yield* Effect.flip(upload("/tmp/file", "~/file"))
+      assert.deepStrictEqual([error.path, error.reason], ["~/file", "no space left"])
+      assert.strictEqual((yield* filesOn("node")).size, 0)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(SshTest.layer({ node: { refuses_forward: true, refuses_upload: "no space left" } }))
+    )
+  )
+
+  it.effect("fails as it was told to", () =>
+    Effect.gen(function* () {
+      const ssh = yield* Ssh
+      const failed = (host: string) => Effect.flip(Effect.scoped(ssh.session(named(host), "refuse-unknown")))
+      assert.strictEqual((yield* failed("locked"))._tag, "SshKeyLocked")
+      assert.strictEqual((yield* failed("lost"))._tag, "SshKeyNotFound")
+      assert.strictEqual((yield* failed("broken"))._tag, "SshSetupInvalid")
+      assert.strictEqual((yield* Effect.flip(ssh.defaultsFor("broken")))._tag, "SshSetupInvalid")
+    }).pipe(
+      Effect.provide(
+        SshTest.layer({
+          locked: { fault: "key locked" },
+          lost: { fault: "key not found" },
+          broken: { fault: "setup invalid" }
+        })
+      )
+    )
   )
 })

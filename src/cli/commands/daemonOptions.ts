@@ -6,7 +6,7 @@ export const daemonOptions = {
   tokenStdin: Options.boolean("token-stdin").pipe(Options.withDescription("the API token is the first line of stdin")),
   attached: Options.boolean("attached").pipe(Options.withDescription("end when stdin closes")),
   readyFd: Options.integer("ready-fd").pipe(
-    Options.withDescription('write {"port":…} to this descriptor once listening'),
+    Options.withDescription('write {"host":…,"port":…} to this descriptor once listening'),
     Options.optional
   )
 }

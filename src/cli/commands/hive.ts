@@ -4,6 +4,8 @@ import type { Flags } from "../flags.js"
 import { lazily } from "../lazily.js"
 import { daemonOptions, listenOptions } from "./daemonOptions.js"
 
+const json = Options.boolean("json").pipe(Options.withDescription("one JSON document on stdout"))
+
 /** The flags of `hive serve`. */
 export const serveOptions = {
   ...listenOptions,
@@ -25,9 +27,20 @@ const daemon = Command.make(
   serveOptions,
   lazily(() => import("../run/hiveServe.js"))
 ).pipe(Command.withDescription(`${description} (the same as serve)`))
+
+/** The flags of `hive start`. */
+export const startOptions = {
+  direct: Options.boolean("direct").pipe(
+    Options.withDescription("listen beyond this machine, for a queen that does not come through SSH")
+  )
+}
+
+/** What they hold. */
+export type HiveStartFlags = Flags<typeof startOptions>
+
 const start = Command.make(
   "start",
-  {},
+  startOptions,
   lazily(() => import("../run/hiveStart.js"))
 ).pipe(
   Command.withDescription(
@@ -40,8 +53,19 @@ const stop = Command.make(
   lazily(() => import("../run/hiveStop.js"))
 ).pipe(Command.withDescription("Stop this machine's hive and its workers"))
 
+const detect = Command.make(
+  "detect",
+  { json },
+  lazily(() => import("../run/hiveDetect.js"))
+).pipe(Command.withDescription("Show what this machine can compute on: backends and devices"))
+const status = Command.make(
+  "status",
+  { json },
+  lazily(() => import("../run/hiveStatus.js"))
+).pipe(Command.withDescription("Tell whether a hive runs on this machine, and its workers"))
+
 /** `rbee hive …`, which `rbee-hive …` is too. */
 export const hive = Command.make("hive").pipe(
   Command.withDescription("The pool manager on a machine"),
-  Command.withSubcommands([serve, daemon, start, stop])
+  Command.withSubcommands([serve, daemon, start, stop, detect, status])
 )

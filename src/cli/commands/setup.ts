@@ -3,22 +3,31 @@ import * as Options from "@effect/cli/Options"
 import type { Flags } from "../flags.js"
 import { lazily } from "../lazily.js"
 
+const text = (flag: string, description: string) => Options.text(flag).pipe(Options.withDescription(description))
 const json = Options.boolean("json").pipe(Options.withDescription("one JSON document on stdout"))
-const name = Options.text("name").pipe(Options.withDescription("the node's name: lower-case letters, digits, dashes"))
+const name = text("name", "the node's name: lower-case letters, digits, dashes")
+const node = text("node", "the node's name")
+const transports = ["ssh", "direct"] as const
 
 /** The flags of `setup add-node`. */
 export const addNodeOptions = {
   name,
-  sshHost: Options.text("ssh-host").pipe(Options.withDescription("host name or address")),
-  sshPort: Options.integer("ssh-port").pipe(Options.withDescription("sshd's port"), Options.withDefault(22)),
-  sshUser: Options.text("ssh-user").pipe(Options.withDescription("whom to log in as")),
-  sshKey: Options.text("ssh-key").pipe(
-    Options.withDescription("private key; left out, the agent's and ~/.ssh's"),
+  sshHost: text("ssh-host", "host name, address, or an alias of ~/.ssh/config"),
+  sshPort: Options.integer("ssh-port").pipe(
+    Options.withDescription("sshd's port; left out, what ~/.ssh/config says, or 22"),
     Options.optional
   ),
-  gitRepo: Options.text("git-repo").pipe(Options.withDescription("where rbee is installed from")),
-  gitBranch: Options.text("git-branch").pipe(Options.withDefault("main")),
-  installPath: Options.text("install-path").pipe(Options.withDescription("rbee's folder on the node")),
+  sshUser: text("ssh-user", "whom to log in as; left out, what ~/.ssh/config says, or your own name").pipe(
+    Options.optional
+  ),
+  sshKey: text("ssh-key", "private key; left out, the agent's and ~/.ssh's").pipe(Options.optional),
+  gitRepo: text("git-repo", "where rbee is installed from with install --from git"),
+  gitBranch: text("git-branch", "its branch").pipe(Options.withDefault("main")),
+  installPath: text("install-path", "rbee's folder on the node: absolute, or starting with ~/"),
+  transport: Options.choice("transport", transports).pipe(
+    Options.withDescription("how its hive is reached: through SSH, or directly in a LAN"),
+    Options.withDefault("ssh")
+  ),
   json
 }
 
@@ -31,6 +40,36 @@ const addNode = Command.make(
   lazily(() => import("../run/addNode.js"))
 ).pipe(Command.withDescription("Test a machine's SSH, show and record its host key, and add it to the pool"))
 
+/** The flags of `setup update-node`: what is left out stays. */
+export const updateNodeOptions = {
+  name,
+  sshHost: text("ssh-host", "host name, address, or an alias of ~/.ssh/config").pipe(Options.optional),
+  sshPort: Options.integer("ssh-port").pipe(Options.withDescription("sshd's port"), Options.optional),
+  sshUser: text("ssh-user", "whom to log in as").pipe(Options.optional),
+  sshKey: text("ssh-key", "private key; \"\" for the agent's and ~/.ssh's again").pipe(Options.optional),
+  gitRepo: text("git-repo", "where rbee is installed from with install --from git").pipe(Options.optional),
+  gitBranch: text("git-branch", "its branch").pipe(Options.optional),
+  installPath: text("install-path", "rbee's folder on the node").pipe(Options.optional),
+  transport: Options.choice("transport", transports).pipe(
+    Options.withDescription("how its hive is reached: through SSH, or directly in a LAN"),
+    Options.optional
+  ),
+  acceptHostKey: text(
+    "accept-host-key",
+    "the new host key's fingerprint, SHA256:…, once you have compared it on the node's console"
+  ).pipe(Options.optional),
+  json
+}
+
+/** What they hold. */
+export type UpdateNodeFlags = Flags<typeof updateNodeOptions>
+
+const updateNode = Command.make(
+  "update-node",
+  updateNodeOptions,
+  lazily(() => import("../run/updateNode.js"))
+).pipe(Command.withDescription("Change what is known of a machine; its SSH is tested again before that is saved"))
+
 const listNodes = Command.make(
   "list-nodes",
   { json },
@@ -39,12 +78,37 @@ const listNodes = Command.make(
 
 const removeNode = Command.make(
   "remove-node",
-  { name, json },
+  {
+    name,
+    purge: Options.boolean("purge").pipe(
+      Options.withDescription("take what install put on the machine off it as well; models and logs stay")
+    ),
+    json
+  },
   lazily(() => import("../run/removeNode.js"))
-).pipe(Command.withDescription("Take a machine off the pool; nothing is changed on it"))
+).pipe(Command.withDescription("Take a machine off the pool; without --purge nothing is changed on it"))
+
+const install = Command.make(
+  "install",
+  {
+    node,
+    from: Options.choice("from", ["local", "git"]).pipe(
+      Options.withDescription("local: this very package is uploaded; git: the node builds its git repository"),
+      Options.withDefault("local")
+    ),
+    json
+  },
+  lazily(() => import("../run/install.js"))
+).pipe(Command.withDescription("Put rbee on a machine, or bring it to this version"))
+
+const preflight = Command.make(
+  "preflight",
+  { node, json },
+  lazily(() => import("../run/preflight.js"))
+).pipe(Command.withDescription("Check whether a machine could serve: its SSH, its rbee, its hive"))
 
 /** `rbee setup …` */
 export const setup = Command.make("setup").pipe(
   Command.withDescription("The machines of the pool"),
-  Command.withSubcommands([addNode, listNodes, removeNode])
+  Command.withSubcommands([addNode, updateNode, listNodes, removeNode, install, preflight])
 )

@@ -32,9 +32,25 @@ const human = Effect.gen(function* () {
 
 /** Without a terminal only what is finished is worth a line. */
 const plainProgress = {
-  show: (progress: Progress) =>
-    progress.stage !== "downloading" && progress.layers_loaded === progress.layers_total
-      ? toStderr(`[rbee-hive] 🧠 Loaded ${progress.layers_loaded}/${progress.layers_total} layers\n`)
-      : Effect.void,
+  show: (progress: Progress) => {
+    const line = finished(progress)
+    return line === undefined ? Effect.void : toStderr(`${line}\n`)
+  },
   clear: Effect.void
+}
+
+/** What is said once it is finished; a download says so itself. */
+const finished = (progress: Progress): string | undefined => {
+  switch (progress.stage) {
+    case "downloading":
+      return undefined
+    case "uploading":
+      return progress.bytes_uploaded === progress.bytes_total
+        ? `[queen-rbee] 📤 Uploaded ${(progress.bytes_total / 1e6).toFixed(1)} MB`
+        : undefined
+    default:
+      return progress.layers_loaded === progress.layers_total
+        ? `[rbee-hive] 🧠 Loaded ${progress.layers_loaded}/${progress.layers_total} layers`
+        : undefined
+  }
 }

@@ -13,20 +13,31 @@ export interface ProgressBar {
 const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1)
 
 /** The figures of a progress report, in the words of its bar. */
-const figures = (progress: Progress) =>
-  progress.stage === "downloading"
-    ? {
+const figures = (progress: Progress) => {
+  switch (progress.stage) {
+    case "downloading":
+      return {
         done: progress.bytes_downloaded,
         total: progress.bytes_total,
         what: "⬇️  Downloading",
         text: `${megabytes(progress.bytes_downloaded)}/${megabytes(progress.bytes_total)} MB  ${progress.speed_mbps.toFixed(1)} MB/s`
       }
-    : {
+    case "uploading":
+      return {
+        done: progress.bytes_uploaded,
+        total: progress.bytes_total,
+        what: "📤 Uploading",
+        text: `${megabytes(progress.bytes_uploaded)}/${megabytes(progress.bytes_total)} MB`
+      }
+    default:
+      return {
         done: progress.layers_loaded,
         total: progress.layers_total,
         what: "🧠 Loading",
         text: `${progress.layers_loaded}/${progress.layers_total} layers`
       }
+  }
+}
 
 const open = async (what: string): Promise<SingleBar> => {
   const { default: cliProgress } = await import("cli-progress")

@@ -1,7 +1,7 @@
 /** What the commands that serve a daemon do alike. */
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
-import { SettingsLive } from "../../layers/SettingsLive.js"
+import { SettingsKeyless, SettingsLive } from "../../layers/SettingsLive.js"
 import type { Settings } from "../../services/Settings.js"
 import type { Reported } from "../exit.js"
 import { reportError } from "../keeper.js"
@@ -19,6 +19,15 @@ export const daemonOptionsOf = ({ tokenStdin, attached, readyFd }: DaemonFlags) 
   ready_fd: readyFd
 })
 
-/** Runs a daemon on this process's settings; why it could not start or had to end is shown. */
-export const runDaemon = <E>(daemon: Effect.Effect<void, E, Settings>): Effect.Effect<void, Reported> =>
-  daemon.pipe(Effect.provide(SettingsLive), Effect.catchAll(reportError({ telling: "human" })))
+/**
+ * Runs a daemon on this process's settings; why it could not start or had to end is shown. One that was given a token of its own does not
+ * look for the configured one.
+ */
+export const runDaemon = <E>(
+  daemon: Effect.Effect<void, E, Settings>,
+  { own_token }: { readonly own_token: boolean }
+): Effect.Effect<void, Reported> =>
+  daemon.pipe(
+    Effect.provide(own_token ? SettingsKeyless : SettingsLive),
+    Effect.catchAll(reportError({ telling: "human" }))
+  )

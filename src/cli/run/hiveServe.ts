@@ -17,5 +17,6 @@ export const run = (flags: HiveServeFlags) =>
         leased: flags.leased,
         ...daemonOptionsOf(flags)
       })
-    })
+    }),
+    { own_token: flags.tokenStdin }
   )

@@ -3,4 +3,4 @@ import { runKeeper } from "../keeper.js"
 import { stopDaemon } from "./stopDaemon.js"
 
 /** Stops this machine's hive, and with it its workers. */
-export const run = () => runKeeper(stopDaemon("hive"), { telling: "human" })
+export const run = () => runKeeper(stopDaemon("hive"), { telling: "human", keyless: true })

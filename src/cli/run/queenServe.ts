@@ -19,5 +19,6 @@ export const run = (flags: QueenServeFlags) =>
         database: Option.match(flags.database, { onNone: () => database, onSome: (path) => Path.resolve(path) }),
         ...daemonOptionsOf(flags)
       })
-    })
+    }),
+    { own_token: flags.tokenStdin }
   )

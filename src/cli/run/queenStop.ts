@@ -10,5 +10,5 @@ export const run = ({ json }: { readonly json: boolean }) =>
     Effect.flatMap(stopDaemon("queen"), (stopped) =>
       json ? toStdout(`${JSON.stringify({ stopped })}\n`) : Effect.void
     ),
-    { telling: json ? "quiet" : "human" }
+    { telling: json ? "quiet" : "human", keyless: true }
   )

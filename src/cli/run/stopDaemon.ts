@@ -22,6 +22,7 @@ export const stopDaemon = Effect.fnUntraced(function* (role: DaemonRole) {
   const { stop } = yield* Processes
   yield* say("🛑", `Stopping the ${role} (pid ${identity.pid})…`)
   const how = yield* stop(identity, Duration.sum(timeouts.drain, Duration.seconds(5)))
+  yield* daemons.forget(role, identity)
   yield* how === "killed"
     ? say("🔪", `The ${role} did not stop by itself and was killed`)
     : say("👋", `The ${role} has stopped`)

@@ -44,13 +44,14 @@ export const run = (flags: WorkerServeFlags) =>
       })
     }).pipe(
       Effect.catchAll((error) =>
-        error._tag === "CannotListen" || error._tag === "OpenBind"
+        error._tag === "CannotListen" || error._tag === "OpenBind" || error._tag === "TokenRefused"
           ? Effect.fail<Reported | typeof error>(error)
           : Effect.flatMap(Effect.orDie(encodeError({ type: "error", error })), (line) =>
               Effect.zipRight(toStderr(`${line}\n`), Effect.fail(new Reported({ code: 1 })))
             )
       )
-    )
+    ),
+    { own_token: flags.tokenStdin || Option.isSome(flags.apiKeyFile) }
   )
 
 const decodeShape = Schema.decodeUnknown(Schema.Struct({ worker_id: WorkerId, ...WorkerShape.fields }), {

@@ -103,7 +103,10 @@ export const WorkersHandlers = HttpApiBuilder.group(HiveApi, "workers", (handler
     const spawn = Effect.fnUntraced(function* (request: SpawnRequest) {
       if (yield* drain.isDraining) return yield* new WorkerDraining()
       // However the request ends: a worker that made it into the registry is watched.
-      return yield* Effect.ensuring(hostWorker(localhost, request, yield* callback.get), supervisor.watchAll)
+      return yield* Effect.ensuring(
+        hostWorker(localhost, request, yield* callback.get, yield* callback.host),
+        supervisor.watchAll
+      )
     })
 
     return handlers

@@ -1,8 +1,8 @@
 /** The hive: its whole graph on one screen. */
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import { HiveApi } from "../../api/HiveApi.js"
 import { DaemonsLive } from "../../layers/DaemonsLive.js"
 import { GpuNvidiaSmi } from "../../layers/GpuNvidiaSmi.js"
@@ -25,8 +25,9 @@ import { stopWorkers } from "../../programs/14-cascadeShutdown.js"
 import { Daemons } from "../../services/Daemons.js"
 import { Narrator } from "../../services/Narrator.js"
 import { Settings } from "../../services/Settings.js"
-import { announce, type DaemonOptions, readToken, refuseOpenBind, runUntilStopped, Stop } from "../daemon.js"
+import { announce, type DaemonOptions, runUntilStopped, Stop } from "../daemon.js"
 import { logged } from "../reporting.js"
+import { answerHangups, holdToken } from "../token.js"
 import { CallbackUrl, CallbackUrlLive } from "./callback.js"
 import { NodeHandlers, OpenHandlers, WorkersHandlers } from "./handlers.js"
 import { Leases, leasesLive } from "./leases.js"
@@ -42,14 +43,20 @@ export interface HiveOptions extends DaemonOptions {
 /** Serves a hive until it is told to stop or its last lease runs out; then drains it and stops its workers. */
 export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOptions) {
   const { auth, timeouts } = yield* Settings
-  const token = Option.orElse(yield* readToken(options), () => auth.token)
-  yield* refuseOpenBind(options.host, token)
+  const { host } = options
+  const token = yield* holdToken(host, options, auth)
 
-  const listening = Effect.fnUntraced(function* (port: number) {
-    yield* Effect.flatMap(CallbackUrl, (callback) => callback.listening(port))
-    yield* Effect.flatMap(Daemons, (daemons) => daemons.record("hive", port, token))
-    yield* Effect.logInfo(`rbee-hive listens on ${options.host}:${port}`)
-    yield* announce(options, port)
+  const port = yield* Deferred.make<number>()
+  const record = Effect.gen(function* () {
+    const { record } = yield* Daemons
+    yield* record("hive", { host, port: yield* Deferred.await(port), token: yield* token.current })
+  })
+  const listening = Effect.fnUntraced(function* (bound: number) {
+    yield* Deferred.succeed(port, bound)
+    yield* Effect.flatMap(CallbackUrl, (callback) => callback.listening(host, bound))
+    yield* record
+    yield* Effect.logInfo(`rbee-hive listens on ${host}:${bound}`)
+    yield* announce(options, host, bound)
   })
 
   /** Runs after the drain: the workers that are left go. */
@@ -70,14 +77,20 @@ export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOpt
     })
   )
 
-  const graph = serve({ host: options.host, port: options.port, grace: timeouts.drain, onListening: listening }).pipe(
+  const graph = serve({ host, port: options.port, grace: timeouts.drain, onListening: listening }).pipe(
     Layer.provide(HttpApiBuilder.api(HiveApi)),
     Layer.provide([OpenHandlers, NodeHandlers, WorkersHandlers, HttpApiBuilder.middleware(HiveApi, guarded)]),
-    Layer.provide([authLive("rbee-hive", token), endWithLeases, atEnd, DrainLive]),
+    Layer.provide([
+      authLive("rbee-hive", token.current),
+      answerHangups(token, record),
+      endWithLeases,
+      atEnd,
+      DrainLive
+    ]),
     Layer.provide([SupervisorLive, leasesLive(options.leased), CallbackUrlLive]),
     Layer.provide([HiveWorkersMemory, ReadyCallsMemory, WorkerClientHttp, ModelCatalogSql, GpuNvidiaSmi]),
     Layer.provide([ModelFilesLive, HubHuggingFace, MemoryLive, WorkerFilesLive, DaemonsLive]),
     Layer.provide([ProcessesLive, TokensLive, InstallationLive])
   )
   yield* runUntilStopped(graph, options)
-})
+}, Effect.scoped)

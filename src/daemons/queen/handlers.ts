@@ -6,20 +6,27 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as EventStream from "../../api/EventStream.js"
-import { AddNodeEvent, QueenApi } from "../../api/QueenApi.js"
+import { InstallEvent, NodeEvent, PreflightEvent, QueenApi, RemoveEvent } from "../../api/QueenApi.js"
+import type { RbeeError } from "../../domain/errors/index.js"
 import { RequestTimeout } from "../../domain/errors/Request.js"
 import { WorkerDraining } from "../../domain/errors/Worker.js"
 import type { Health } from "../../domain/Hive.js"
 import { Narration } from "../../domain/Narration.js"
+import type { NodeRecord } from "../../domain/Node.js"
 import { type InferenceTask, TaskEvent, type TaskWorker } from "../../domain/Task.js"
 import { version } from "../../domain/Version.js"
 import { Drain } from "../../layers/http/Drain.js"
 import { deadlineOf } from "../../layers/http/deadline.js"
 import { loadRegistry } from "../../programs/00-loadRegistry.js"
 import { addNode } from "../../programs/addNode.js"
+import { equipNode } from "../../programs/equipNode.js"
+import { preflightNode } from "../../programs/preflightNode.js"
 import { prepareWorker } from "../../programs/prepareWorker.js"
+import { removeNode } from "../../programs/removeNode.js"
+import { updateNode } from "../../programs/updateNode.js"
 import { Narrator } from "../../services/Narrator.js"
 import { NodeRegistry } from "../../services/NodeRegistry.js"
+import { Ssh } from "../../services/Ssh.js"
 import { PoolWorkers } from "../../services/WorkerRegistry.js"
 import { Stop } from "../daemon.js"
 import { logged, streamOf, wantsEvents } from "../reporting.js"
@@ -36,22 +43,54 @@ export const OpenHandlers = HttpApiBuilder.group(QueenApi, "open", (handlers) =>
 export const RegistryHandlers = HttpApiBuilder.group(QueenApi, "registry", (handlers) =>
   Effect.gen(function* () {
     const registry = yield* NodeRegistry
+    const ssh = yield* Ssh
     return handlers
-      .handle("add", ({ payload, request }) =>
-        Effect.gen(function* () {
-          if (!wantsEvents(request)) return yield* silently(addNode(payload))
-          const events = yield* streamOf(Effect.map(addNode(payload), (node) => ({ type: "node" as const, node })))
-          return EventStream.respond(AddNodeEvent, Stream.filter(events, isAddNodeEvent))
-        })
-      )
+      .handle("add", ({ payload, request }) => answerNode(request, addNode(payload)))
       .handle("list", () => Effect.map(registry.list, (nodes) => ({ nodes })))
       .handle("get", ({ path }) => silently(loadRegistry(path.name)))
-      .handle("remove", ({ path }) => registry.remove(path.name))
+      .handle("update", ({ path, payload, request }) => answerNode(request, updateNode(path.name, payload)))
+      .handle("preflight", ({ path, request }) =>
+        Effect.gen(function* () {
+          const program = preflightNode(path.name)
+          if (!wantsEvents(request)) return yield* silently(program)
+          const events = yield* streamOf(Effect.map(program, (found) => ({ type: "preflight" as const, ...found })))
+          return EventStream.respond(PreflightEvent, Stream.filter(events, isNoProgress))
+        })
+      )
+      .handle("install", ({ path, payload, request }) =>
+        Effect.gen(function* () {
+          const program = equipNode(path.name, payload.from)
+          if (!wantsEvents(request)) return yield* silently(program)
+          const events = yield* streamOf(Effect.map(program, (done) => ({ type: "installed" as const, ...done })))
+          return EventStream.respond(InstallEvent, events)
+        })
+      )
+      .handle("remove", ({ path, urlParams, request }) =>
+        Effect.gen(function* () {
+          const program = removeNode(path.name, urlParams.purge)
+          if (!wantsEvents(request)) return yield* silently(program)
+          const events = yield* streamOf(Effect.as(program, { type: "removed" as const, node: path.name }))
+          return EventStream.respond(RemoveEvent, Stream.filter(events, isNoProgress))
+        })
+      )
+      .handle("removeByBody", ({ payload }) => silently(removeNode(payload.node_name, false)))
+      .handle("unlock", ({ payload }) => ssh.unlock(payload.key_path, payload.passphrase))
   })
 )
 
-/** Adding a node downloads and loads nothing, so there is no progress. */
-const isAddNodeEvent = <A extends { readonly type: string }>(
+/** A program that comes to a node's record, as JSON or with its narration. */
+const answerNode = <E extends RbeeError, R>(
+  request: HttpServerRequest.HttpServerRequest,
+  program: Effect.Effect<NodeRecord, E, R>
+) =>
+  Effect.gen(function* () {
+    if (!wantsEvents(request)) return yield* silently(program)
+    const events = yield* streamOf(Effect.map(program, (node) => ({ type: "node" as const, node })))
+    return EventStream.respond(NodeEvent, Stream.filter(events, isNoProgress))
+  })
+
+/** What downloads and loads nothing makes no progress to be shown. */
+const isNoProgress = <A extends { readonly type: string }>(
   event: A
 ): event is Exclude<A, { readonly type: "progress" }> => event.type !== "progress"
 

@@ -1,9 +1,10 @@
-/** The hives that this queen holds: a connection each, its lease kept, its workers watched. */
+/** The hives that this queen holds: one a node, its lease kept, its workers known, its link made anew when it is lost. */
 import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -13,7 +14,6 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { describe } from "../../domain/errors/Catalogue.js"
 import type { ConnectHiveError } from "../../domain/errors/Phases.js"
-import { TunnelFailed } from "../../domain/errors/Ssh.js"
 import { WorkerDraining } from "../../domain/errors/Worker.js"
 import type { HiveConnection, HiveEvent, Lease } from "../../domain/Hive.js"
 import { type NodeName, WorkerId } from "../../domain/Ids.js"
@@ -27,7 +27,7 @@ import { Hives } from "../../services/Hives.js"
 import type { Installation } from "../../services/Installation.js"
 import { Narrator, report, voiceOf } from "../../services/Narrator.js"
 import { NodeRegistry } from "../../services/NodeRegistry.js"
-import type { Processes, Stopped } from "../../services/Processes.js"
+import { Processes, type Stopped } from "../../services/Processes.js"
 import { Settings } from "../../services/Settings.js"
 import { Ssh } from "../../services/Ssh.js"
 import type { Tokens } from "../../services/Tokens.js"
@@ -36,13 +36,17 @@ import { logged } from "../reporting.js"
 
 const say = voiceOf("queen-rbee")
 
-/** A hive in our hands, and the scope that its tunnel and its watchers live in. */
+/** A hive in our hands, and the scope that its tunnels live in. */
 interface Held {
   readonly node: NodeRecord
   readonly connection: HiveConnection
   /** How rbee is called there; null on this machine. */
   readonly hive_command: string | null
   readonly scope: Scope.CloseableScope
+  /** Watches the hive and renews its lease. */
+  readonly keeper: Fiber.Fiber<void>
+  /** False while its link is lost. */
+  readonly up: Ref.Ref<boolean>
   /** The node's ports that are reached through a tunnel already. */
   readonly tunnels: Ref.Ref<HashMap.HashMap<number, number>>
 }
@@ -53,10 +57,23 @@ export class HiveKeeping extends Context.Tag("rbee/queen/HiveKeeping")<
   { readonly releaseAll: Effect.Effect<void, never, Narrator> }
 >() {}
 
+/** The network's own errors: they pass. */
+const atFault: ReadonlySet<ConnectHiveError["_tag"]> = new Set([
+  "SshConnectionTimeout",
+  "SshConnectionRefused",
+  "SshHostUnknown"
+])
+
+const stopped: Stopped = "stopped"
+
+/** How a lost link is tried again: after 0.2 s, 0.4 s, … at most every 3 s, so that a healed one is back within 10 s. */
+const untilBack = Schedule.jittered(Schedule.union(Schedule.exponential("200 millis"), Schedule.spaced("3 seconds")))
+
 const make = (lease: Lease) =>
   Effect.gen(function* () {
     const client = yield* HiveClient
     const daemons = yield* Daemons
+    const processes = yield* Processes
     const ssh = yield* Ssh
     const pool = yield* PoolWorkers
     const registry = yield* NodeRegistry
@@ -80,6 +97,11 @@ const make = (lease: Lease) =>
           (lock) => lock.withPermits(1)(work)
         )
 
+    const find = (name: NodeName) => Effect.map(Ref.get(held), HashMap.get(name))
+
+    const note = (node: NodeRecord, problem: string | null) =>
+      isLocal(node) ? Effect.void : Effect.ignoreLogged(registry.noteContact(node.node_name, problem))
+
     /** Keeps a node's workers in the pool's table, as its hive tells of them. */
     const noteEvent = (node: NodeName) => (event: HiveEvent) => {
       switch (event.type) {
@@ -97,115 +119,167 @@ const make = (lease: Lease) =>
       }
     }
 
-    const drop = Effect.fnUntraced(function* (hive: Held) {
-      const name = hive.node.node_name
-      // A successor that is held by now stays.
+    /** Lets go of a hive that is given up or gone. A successor that is held by now stays. */
+    const drop = Effect.fnUntraced(function* (name: NodeName, scope: Scope.CloseableScope) {
       const isHeld = yield* Ref.modify(held, (all) =>
-        Option.contains(HashMap.get(all, name), hive) ? [true, HashMap.remove(all, name)] : [false, all]
+        Option.exists(HashMap.get(all, name), (hive) => hive.scope === scope)
+          ? [true, HashMap.remove(all, name)]
+          : [false, all]
       )
       if (isHeld) yield* pool.replace(name, [])
-      yield* Scope.close(hive.scope, Exit.void)
+      yield* Scope.close(scope, Exit.void)
     })
 
-    /** Watches the hive and renews its lease. When it is lost it is dropped: the next request connects anew. */
-    const keep = Effect.fnUntraced(function* (hive: Held) {
-      const { address } = hive.connection
-      const name = hive.node.node_name
-      const watching = Stream.runForEach(client.events(address), noteEvent(name))
+    /** Watches the hive and renews its lease until either fails; why, in words. */
+    const watch = Effect.fnUntraced(function* (node: NodeRecord, { address }: HiveConnection) {
+      const watching = Stream.runForEach(client.events(address), noteEvent(node.node_name))
       const renewing = Effect.repeat(client.renewLease(address, lease), Schedule.spaced(timeouts.heartbeat))
-      yield* Effect.raceFirst(watching, renewing).pipe(
-        Effect.matchEffect({
-          onFailure: (error) => Effect.logWarning(`lost the hive on ${name}: ${describe(error).message}`),
-          onSuccess: () => Effect.logInfo(`the hive on ${name} has closed its events`)
-        }),
-        Effect.interruptible, // forked where interruption is off: the loser of the race would be waited for, a heartbeat long
-        Effect.zipRight(drop(hive)),
-        Effect.forkDaemon // it closes the scope that it would live in
+      return yield* Effect.raceFirst(watching, renewing).pipe(
+        Effect.match({ onFailure: (error) => describe(error).message, onSuccess: () => "it has closed its events" })
       )
+    })
+
+    /** Whether the hive answers, once its machine does. */
+    const answers = Effect.fnUntraced(function* (node: NodeRecord, { address }: HiveConnection) {
+      if (!isLocal(node) && node.transport === "ssh") yield* Effect.scoped(ssh.session(node, "refuse-unknown"))
+      return Option.isSome(yield* Effect.option(client.health(address)))
     })
 
     /**
-     * Phases 2a and 2b. Once the hive is asked to start it is seen through until it is held, whatever becomes of the request:
-     * a hive that nobody holds is one that nobody stops. Every step of that ends within its own deadline.
+     * The life of a held hive. A lost link is no lost hive: its workers go on, so the link is made anew for as long as it takes.
+     * A machine that answers without its hive has none any more: then it is dropped, and the next request starts one.
      */
-    const connect = Effect.fnUntraced(function* (node: NodeRecord) {
+    const keep = Effect.fnUntraced(function* (
+      node: NodeRecord,
+      connection: HiveConnection,
+      scope: Scope.CloseableScope,
+      up: Ref.Ref<boolean>
+    ) {
+      const name = node.node_name
+      const again = Effect.gen(function* () {
+        const problem = yield* watch(node, connection)
+        yield* Ref.set(up, false)
+        yield* Effect.logWarning(`lost the hive on ${name}: ${problem}`)
+        const back = yield* answers(node, connection).pipe(
+          Effect.tapError((error) => note(node, describe(error).message)),
+          Effect.retry({ schedule: untilBack, while: ({ _tag }) => atFault.has(_tag) }),
+          Effect.orElseSucceed(() => false) // another machine's key, or ours no longer welcome: no hive of ours
+        )
+        if (back) {
+          yield* Ref.set(up, true)
+          yield* note(node, null)
+          yield* Effect.logInfo(`the hive on ${name} is back`)
+        }
+        return back
+      })
+      yield* Effect.repeat(again, { while: (back) => back })
+      yield* Effect.logWarning(`the hive on ${name} is gone`)
+      yield* drop(name, scope)
+    })
+
+    /**
+     * Phase 2b, in a fiber of the queen's own: once the hive is asked to start it is seen through until it is held, whatever
+     * becomes of the request, since a hive that nobody holds is one that nobody stops. Every step ends within its deadline.
+     */
+    const begin = Effect.fnUntraced(function* (node: NodeRecord, hive_command: string | null) {
+      const name = node.node_name
+      const known = yield* find(name)
+      if (Option.isSome(known)) return known.value.connection
+      if (yield* Ref.get(closing)) return yield* new WorkerDraining()
       const scope = yield* Scope.make()
-      const command = isLocal(node) ? Effect.succeed(null) : Effect.map(sshPreflight(node), (ssh) => ssh.hive_command)
-      const started = (hive_command: string | null) =>
-        Effect.gen(function* () {
-          const connection = yield* startHive(node, hive_command)
-          yield* client.renewLease(connection.address, lease)
-          const hive = {
-            node,
-            connection,
-            hive_command,
-            scope,
-            tunnels: yield* Ref.make(HashMap.empty<number, number>())
-          }
-          yield* Ref.update(held, HashMap.set(node.node_name, hive))
-          yield* keep(hive)
-          return connection
-        })
-      return yield* Effect.flatMap(command, (found) => Effect.uninterruptible(started(found))).pipe(
+      const starting = Effect.gen(function* () {
+        const connection = yield* startHive(node, hive_command)
+        yield* client.renewLease(connection.address, lease)
+        const up = yield* Ref.make(true)
+        const keeper = yield* Effect.forkDaemon(keep(node, connection, scope, up)) // it closes the scope that it would live in
+        const tunnels = yield* Ref.make(HashMap.empty<number, number>())
+        const hive: Held = { node, connection, hive_command, scope, keeper, up, tunnels }
+        yield* Ref.update(held, HashMap.set(name, hive))
+        return connection
+      })
+      return yield* starting.pipe(
         Scope.extend(scope),
         Effect.provide(context),
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
     })
 
-    const find = (name: NodeName) => Effect.map(Ref.get(held), HashMap.get(name))
+    /** A hive whose link is down just now is asked at once, so that a request knows where it stands. */
+    const connect = Effect.fnUntraced(function* (node: NodeRecord) {
+      const known = yield* find(node.node_name)
+      if (Option.isSome(known)) {
+        const { connection, scope, up } = known.value
+        if ((yield* Ref.get(up)) || (yield* answers(node, connection))) return connection
+        yield* drop(node.node_name, scope)
+      }
+      const hive_command = isLocal(node)
+        ? null
+        : (yield* Effect.scoped(Effect.provide(sshPreflight(node), context))).hive_command
+      const starting = yield* begin(node, hive_command).pipe(
+        alone(node.node_name),
+        Effect.interruptible,
+        Effect.forkDaemon
+      )
+      return yield* Fiber.join(starting)
+    })
 
-    const note = (node: NodeRecord, problem: string | null) =>
-      isLocal(node) ? Effect.void : Effect.ignoreLogged(registry.noteContact(node.node_name, problem))
-
+    /** Its keeper ends first: the hive closes its events when it drains, and that is no loss. */
     const release = Effect.fnUntraced(function* (hive: Held) {
       const { address } = hive.connection
+      yield* Fiber.interrupt(hive.keeper)
+      const before = isLocal(hive.node) ? yield* daemons.running("hive") : Option.none()
       const last = yield* client.releaseLease(address, lease.queen_id).pipe(
         Stream.tap((event) => (event.type === "narration" ? report(event) : Effect.void)),
         Stream.runLast,
-        Effect.tapError((error) =>
-          say("⚠️", `The hive on ${address.node} could not be told to stop: ${describe(error).message}`)
+        Effect.catchAll((error) =>
+          Effect.as(
+            say("⚠️", `The hive on ${address.node} could not be told to stop: ${describe(error).message}`),
+            Option.none()
+          )
         ),
-        Effect.option
+        Effect.interruptible,
+        Effect.timeoutOption(timeouts.drain) // a link that was cut silently
       )
       const stopping = Option.exists(Option.flatten(last), (event) => event.type === "released" && event.stopping)
-      if (stopping) yield* gone(hive)
-      yield* drop(hive)
-      const how: Stopped = "stopped"
-      return how
+      if (stopping)
+        yield* Option.match(before, { onNone: () => goneThere(hive), onSome: (one) => goneHere(one.identity) })
+      yield* drop(hive.node.node_name, hive.scope)
     })
 
-    /**
-     * Waits until the hive's process is gone: it is stopped when that is measured, not when it was asked to stop. Here its
-     * record tells; on a node `hive stop` looks, and ends what would not go.
-     */
-    const gone = ({ node, hive_command, scope }: Held) =>
+    /** It is stopped when its process is seen to be gone, not when it was asked to go; what does not go is ended. */
+    const goneHere = Effect.fnUntraced(function* (identity: Parameters<Processes["Type"]["stop"]>[0]) {
+      const isGone = Effect.map(processes.isAlive(identity), (alive) => !alive)
+      yield* Effect.repeat(isGone, { until: (gone) => gone, schedule: Schedule.spaced("20 millis") }).pipe(
+        Effect.interruptible,
+        Effect.timeoutOption(timeouts.drain)
+      )
+      yield* processes.stop(identity, Duration.seconds(2))
+      yield* daemons.forget("hive", identity)
+    })
+
+    /** On a node `hive stop` looks, and ends what would not go. */
+    const goneThere = ({ node, hive_command }: Held) =>
       hive_command === null
-        ? daemons
-            .running("hive")
-            .pipe(
-              Effect.repeat({ until: Option.isNone, schedule: Schedule.spaced("20 millis") }),
-              Effect.interruptible,
-              Effect.timeoutOption(Duration.sum(timeouts.drain, Duration.seconds(2)))
-            )
-        : ssh.session(node, "refuse-unknown").pipe(
-            Effect.flatMap((session) => session.exec([hive_command, "stop"])),
-            Scope.extend(scope),
+        ? Effect.void
+        : Effect.scoped(
+            Effect.flatMap(ssh.session(node, "refuse-unknown"), (session) => session.exec([hive_command, "stop"]))
+          ).pipe(
             Effect.catchAll((error) =>
               say("⚠️", `The end of the hive on ${node.node_name} could not be seen: ${describe(error).message}`)
             )
           )
+
+    const stopping = (hive: Held) => ({
+      name: `The hive on ${hive.node.node_name}`,
+      stop: Effect.as(release(hive), stopped)
+    })
 
     /** Waits for the ones that are just being started: they are to go as well. */
     const releaseAll = Effect.gen(function* () {
       yield* Ref.set(closing, true)
       const names = [...HashMap.keys(yield* Ref.get(locks))]
       const hives = yield* Effect.forEach(names, (name) => alone(name)(find(name)), { concurrency: "unbounded" })
-      yield* stopAll(
-        "queen-rbee",
-        "hive",
-        Arr.getSomes(hives).map((hive) => ({ name: `The hive on ${hive.node.node_name}`, stop: release(hive) }))
-      )
+      yield* stopAll("queen-rbee", "hive", Arr.map(Arr.getSomes(hives), stopping))
     }).pipe(Effect.withSpan("rbee.releaseHives"))
 
     yield* Effect.addFinalizer(() => Effect.provideService(releaseAll, Narrator, logged))
@@ -214,36 +288,31 @@ const make = (lease: Lease) =>
       connect: (node) =>
         Effect.gen(function* () {
           if (yield* Ref.get(closing)) return yield* new WorkerDraining()
-          const known = yield* find(node.node_name)
-          if (Option.isSome(known)) return known.value.connection
           const connection = yield* Effect.tapError(connect(node), (error: ConnectHiveError) =>
             note(node, describe(error).message)
           )
           yield* note(node, null)
           return connection
-        }).pipe(alone(node.node_name)),
+        }),
+      release: (name) =>
+        Effect.flatMap(alone(name)(find(name)), (hive) =>
+          stopAll("queen-rbee", "hive", Arr.map(Option.toArray(hive), stopping))
+        ),
       reach: (node, url) =>
         Effect.gen(function* () {
           const hive = yield* find(node.node_name)
           if (isLocal(node) || Option.isNone(hive)) return url
           const port = Number(new URL(url).port)
+          if (node.transport === "direct") {
+            return `http://${new URL(hive.value.connection.address.url).hostname}:${port}`
+          }
           const known = HashMap.get(yield* Ref.get(hive.value.tunnels), port)
           if (Option.isSome(known)) return `http://127.0.0.1:${known.value}`
-          const local = yield* openTunnel(hive.value, port)
+          const local = yield* Scope.extend(ssh.tunnel(node, port), hive.value.scope)
           yield* Ref.update(hive.value.tunnels, HashMap.set(port, local))
           return `http://127.0.0.1:${local}`
         })
     })
-
-    /** A tunnel that lives as long as the hive is held. */
-    const openTunnel = (hive: Held, port: number) =>
-      ssh.session(hive.node, "refuse-unknown").pipe(
-        Effect.mapError(
-          (error) => new TunnelFailed({ node: hive.node.node_name, port, reason: describe(error).message })
-        ),
-        Effect.flatMap((session) => session.forward(port)),
-        Scope.extend(hive.scope)
-      )
 
     return Context.make(Hives, hives).pipe(Context.add(HiveKeeping, { releaseAll }))
   })

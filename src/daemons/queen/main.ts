@@ -2,10 +2,10 @@
 import { createHash } from "node:crypto"
 import { hostname } from "node:os"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import { QueenApi } from "../../api/QueenApi.js"
 import type { Lease } from "../../domain/Hive.js"
 import { QueenId } from "../../domain/Ids.js"
@@ -17,6 +17,7 @@ import { HiveClientHttp } from "../../layers/http/HiveClientHttp.js"
 import { serve } from "../../layers/http/HttpServerLive.js"
 import { InstallationLive } from "../../layers/InstallationLive.js"
 import { PoolWorkersMemory } from "../../layers/memory/WorkersMemory.js"
+import { PackagerLive } from "../../layers/PackagerLive.js"
 import { ProcessesLive } from "../../layers/ProcessesLive.js"
 import { SshLive } from "../../layers/SshLive.js"
 import { nodeRegistrySql } from "../../layers/sql/NodeRegistrySql.js"
@@ -24,7 +25,8 @@ import { TokensLive } from "../../layers/TokensLive.js"
 import { VersionsSemver } from "../../layers/VersionsSemver.js"
 import { Daemons } from "../../services/Daemons.js"
 import { type Configuration, Settings } from "../../services/Settings.js"
-import { announce, type DaemonOptions, readToken, refuseOpenBind, runUntilStopped } from "../daemon.js"
+import { announce, type DaemonOptions, runUntilStopped } from "../daemon.js"
+import { answerHangups, holdToken } from "../token.js"
 import { OpenHandlers, RegistryHandlers, TasksHandlers } from "./handlers.js"
 import { hivesLive } from "./hives.js"
 
@@ -39,27 +41,32 @@ export interface QueenOptions extends DaemonOptions {
 /** Serves a queen until it is told to stop, or its keeper is gone; then gives up its hives, which stop what it started. */
 export const serveQueen = Effect.fn("rbee.serveQueen")(function* (options: QueenOptions) {
   const settings = yield* Settings
-  const given = yield* readToken(options)
-  const token = Option.orElse(given, () => settings.auth.token)
-  yield* refuseOpenBind(options.host, token)
-  if (Option.isNone(token)) yield* Effect.logInfo("no API token is configured: serving this machine without one")
+  const { host } = options
+  const token = yield* holdToken(host, options, settings.auth)
 
-  const listening = Effect.fnUntraced(function* (port: number) {
-    // An ephemeral queen is its keeper's alone; only one that stays can be found by others.
-    if (!options.attached) yield* Effect.flatMap(Daemons, (daemons) => daemons.record("queen", port, token))
-    yield* Effect.logInfo(`queen-rbee listens on ${options.host}:${port}`)
-    yield* announce(options, port)
+  /** An ephemeral queen is its keeper's alone; only one that stays can be found by others. */
+  const port = yield* Deferred.make<number>()
+  const record = Effect.gen(function* () {
+    const { record } = yield* Daemons
+    if (!options.attached)
+      yield* record("queen", { host, port: yield* Deferred.await(port), token: yield* token.current })
+  })
+  const listening = Effect.fnUntraced(function* (bound: number) {
+    yield* Deferred.succeed(port, bound)
+    yield* record
+    yield* Effect.logInfo(`queen-rbee listens on ${host}:${bound}`)
+    yield* announce(options, host, bound)
   })
 
   const graph = serve({
-    host: options.host,
+    host,
     port: options.port,
     grace: settings.timeouts.drain,
     onListening: listening
   }).pipe(
     Layer.provide(HttpApiBuilder.api(QueenApi)),
     Layer.provide([OpenHandlers, RegistryHandlers, TasksHandlers, HttpApiBuilder.middleware(QueenApi, guarded)]),
-    Layer.provide([authLive("queen-rbee", token), DrainLive]),
+    Layer.provide([authLive("queen-rbee", token.current), answerHangups(token, record), DrainLive]),
     Layer.provide(hivesLive(leaseOf(settings, options))),
     Layer.provide([
       nodeRegistrySql(options.database),
@@ -69,10 +76,10 @@ export const serveQueen = Effect.fn("rbee.serveQueen")(function* (options: Queen
       VersionsSemver,
       DaemonsLive
     ]),
-    Layer.provide([ProcessesLive, TokensLive, InstallationLive])
+    Layer.provide([ProcessesLive, TokensLive, InstallationLive, PackagerLive])
   )
   yield* runUntilStopped(graph, options)
-})
+}, Effect.scoped)
 
 /**
  * What this queen claims hives with. The queen of a home folder is the same one after every restart, and its claim does not

@@ -1,5 +1,5 @@
 /** The worker: its whole graph on one screen. */
-import * as Fs from "node:fs"
+import * as Path from "node:path"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -7,10 +7,12 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { WorkerApi } from "../../api/WorkerApi.js"
+import { localUrl } from "../../domain/Address.js"
 import { type Backend, Device } from "../../domain/Device.js"
 import type { WorkerId } from "../../domain/Ids.js"
 import { FileModel } from "../../domain/ModelRef.js"
 import type { WorkerShape } from "../../domain/Placement.js"
+import { readTokenFile, type TokenRefused } from "../../layers/apiToken.js"
 import { EngineLlamaCpp } from "../../layers/EngineLlamaCpp.js"
 import { authLive } from "../../layers/http/AuthLive.js"
 import { Drain, DrainLive } from "../../layers/http/Drain.js"
@@ -21,9 +23,10 @@ import { workerSelfMemory } from "../../layers/memory/WorkerSelfMemory.js"
 import { TokensLive } from "../../layers/TokensLive.js"
 import { loadModel } from "../../programs/09-loadModel.js"
 import type { LoadError } from "../../services/Engine.js"
-import { Settings } from "../../services/Settings.js"
+import { type Auth, Settings } from "../../services/Settings.js"
 import { WorkerSelf } from "../../services/WorkerSelf.js"
-import { announce, type DaemonOptions, refuseOpenBind, runUntilStopped } from "../daemon.js"
+import { announce, type DaemonOptions, runUntilStopped } from "../daemon.js"
+import { answerHangups, holdToken } from "../token.js"
 import { OpenHandlers, workerHandlers } from "./handlers.js"
 
 /** The worker's arguments (phases.md, "Phases 9 to 12"). */
@@ -44,22 +47,21 @@ export interface WorkerOptions extends DaemonOptions {
  * the process: the hive reads the reason from its log.
  */
 export const serveWorker = Effect.fn("rbee.serveWorker")(function* (options: WorkerOptions) {
-  const { timeouts } = yield* Settings
+  const { auth, timeouts } = yield* Settings
   const { worker_id, model, backend, device, host, shape } = options
   const model_ref = new FileModel({ path: model }).toString() // what it was asked for by is the hive's to know
-  const key = Option.map(options.api_key_file, (path) => Redacted.make(Fs.readFileSync(path, "utf8").trim()))
-  yield* refuseOpenBind(host, key)
+  const key = yield* holdToken(host, options, yield* keyOf(options, auth))
   const port = yield* Deferred.make<number>()
   const failed = yield* Deferred.make<never, LoadError>()
 
   const load = Layer.scopedDiscard(
     Effect.gen(function* () {
-      const url = `http://${host}:${yield* Deferred.await(port)}`
+      const url = localUrl(host, yield* Deferred.await(port))
       yield* loadModel({
         load: { path: model, device: new Device({ backend, index: device }), shape },
         report: { worker_id, url, model_ref, backend, device, slots_total: shape.slots },
         callback_url: Option.getOrNull(options.callback_url),
-        key: Option.getOrElse(key, () => Redacted.make(""))
+        key: Option.getOrElse(yield* key.current, () => Redacted.make(""))
       })
       yield* Effect.never
     }).pipe(
@@ -82,7 +84,7 @@ export const serveWorker = Effect.fn("rbee.serveWorker")(function* (options: Wor
   const listening = Effect.fnUntraced(function* (bound: number) {
     yield* Deferred.succeed(port, bound)
     yield* Effect.logInfo(`llm-worker-rbee ${worker_id} listens on ${host}:${bound}`)
-    yield* announce(options, bound)
+    yield* announce(options, host, bound)
   })
 
   const graph = serve({ host, port: options.port, grace: timeouts.drain, onListening: listening }).pipe(
@@ -92,8 +94,18 @@ export const serveWorker = Effect.fn("rbee.serveWorker")(function* (options: Wor
       workerHandlers({ worker_id, model_ref }),
       HttpApiBuilder.middleware(WorkerApi, guarded)
     ]),
-    Layer.provide([authLive(worker_id, key), load, closeSlots]),
+    Layer.provide([authLive(worker_id, key.current), answerHangups(key), load, closeSlots]),
     Layer.provide([DrainLive, workerSelfMemory(shape.slots), EngineLlamaCpp, HiveCallbackHttp, TokensLive])
   )
   yield* Effect.raceFirst(runUntilStopped(graph, options), Deferred.await(failed))
-})
+}, Effect.scoped)
+
+/** A worker's own key comes before the configured one. */
+const keyOf = ({ api_key_file }: WorkerOptions, configured: Auth): Effect.Effect<Auth, TokenRefused> =>
+  Option.match(api_key_file, {
+    onNone: () => Effect.succeed(configured),
+    onSome: (path) => {
+      const file = { path: Path.resolve(path), sealed: false }
+      return Effect.map(readTokenFile(file), (token) => ({ token: Option.some(token), file }))
+    }
+  })

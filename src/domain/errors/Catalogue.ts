@@ -99,15 +99,43 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     code: "SSH_HOST_KEY_MISMATCH",
     status: 502,
     message: (e) =>
-      e.expected.length === 0
-        ? `No host key is on record for ${e.host}:${e.port}, which shows ${e.actual}`
-        : `The host key of ${e.port === 22 ? e.host : `${e.host}:${e.port}`} changed: expected ${e.expected.join(" or ")}, got ${e.actual}`,
-    suggestion: (e) => {
-      const name = e.port === 22 ? e.host : `[${e.host}]:${e.port}`
-      return e.expected.length === 0
-        ? "Add the node, which shows and records its key: rbee setup add-node …"
-        : `Someone may be intercepting the connection. Only if you know that the key was changed:\nssh-keygen -R '${name}' -f ~/.rbee/known_hosts, then add the node again.`
-    }
+      e.revoked
+        ? `The host key that ${e.host}:${e.port} shows is revoked in known_hosts: ${e.actual}`
+        : e.expected.length === 0
+          ? `No host key is on record for ${e.host}:${e.port}, which shows ${e.actual}`
+          : `The host key of ${e.port === 22 ? e.host : `${e.host}:${e.port}`} changed: expected ${e.expected.join(" or ")}, got ${e.actual}`,
+    suggestion: (e) =>
+      e.revoked
+        ? "Whoever revoked it knows why: do not connect before the node has a new key."
+        : (e.expected.length === 0 ? "" : "Someone may be intercepting the connection. ") +
+          "Compare with the node's own, on its console:\nssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub. Only if it is the same, accept it:\n" +
+          `rbee setup update-node --name ${e.node} --accept-host-key ${e.actual}`
+  },
+  SshKeyLocked: {
+    actor: "queen-rbee",
+    code: "SSH_KEY_LOCKED",
+    status: 400,
+    message: (e) =>
+      e.wrong_passphrase
+        ? `That is not the passphrase of the SSH key ${e.path}`
+        : `The SSH key ${e.path} has a passphrase, and no SSH agent holds it`,
+    suggestion: (e) =>
+      `Load it into the agent (ssh-add ${e.path}), or run the command at a terminal, which asks for the passphrase.`
+  },
+  SshSetupInvalid: {
+    actor: "queen-rbee",
+    code: "SSH_SETUP_INVALID",
+    status: 400,
+    message: (e) => `SSH is not usable on this machine: ${e.reason}`,
+    suggestion: () =>
+      "Mend the file that is named. rbee reads what ssh reads: ~/.ssh/config, known_hosts, and uses ssh and ssh-keygen."
+  },
+  SshTransferFailed: {
+    actor: "queen-rbee",
+    code: "SSH_TRANSFER_FAILED",
+    status: 502,
+    message: (e) => `The file ${e.path} did not arrive on ${e.node}: ${e.reason}`,
+    suggestion: () => "Nothing was changed on the node. Try again; the node's disk may be full: df -h."
   },
   SshKeyNotFound: {
     id: "EH-011a",
@@ -139,7 +167,8 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     code: "NODE_ALREADY_EXISTS",
     status: 409,
     message: (e) => `Node '${e.node}' already exists in registry`,
-    suggestion: (e) => `Take it off first: rbee setup remove-node --name ${e.node}`
+    suggestion: (e) =>
+      `Change it: rbee setup update-node --name ${e.node} …\nor take it off first: rbee setup remove-node --name ${e.node}`
   },
   RegistryUnavailable: {
     actor: "queen-rbee",
@@ -154,6 +183,14 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     status: 503,
     message: (e) => `The catalog ${e.database} could not be used: ${e.reason}`,
     suggestion: () => "Check that the file and its folder are yours and that the disk is not full."
+  },
+  InstallFailed: {
+    actor: "queen-rbee",
+    code: "INSTALL_FAILED",
+    status: 502,
+    message: (e) => `rbee could not be installed on ${e.node} (${e.step}): ${e.reason}${lines(e.log_lines)}`,
+    suggestion: (e) =>
+      e.suggestion || "What was installed there before is untouched. Mend the cause and run the same command again."
   },
   QueenUnreachable: {
     actor: "rbee-keeper",
@@ -501,7 +538,8 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     code: (e) => (e.problem === "missing" ? "MISSING_API_KEY" : "INVALID_API_KEY"),
     status: 401,
     message: (e) => `${e.problem === "missing" ? "Missing" : "Invalid"} API key for ${e.host}`,
-    suggestion: () => "Name the file that holds it: auth.token_file in config.toml, or RBEE_API_TOKEN_FILE."
+    suggestion: () =>
+      "Name the file that holds it: auth.token_file in config.toml, or RBEE_API_TOKEN_FILE. Or set RBEE_API_TOKEN."
   },
   InvalidBackend: {
     id: "EH-015b",

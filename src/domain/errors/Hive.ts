@@ -29,6 +29,15 @@ export class QueenUnreachable extends Schema.TaggedError<QueenUnreachable>()("Qu
   reason: Schema.String
 }) {}
 
+/** rbee could not be put on the node, or taken off; what was there before is as it was. `step` says how far it came. */
+export class InstallFailed extends Schema.TaggedError<InstallFailed>()("InstallFailed", {
+  node: NodeName,
+  step: Schema.String,
+  reason: Schema.String,
+  log_lines: Schema.Array(Schema.String),
+  suggestion: Schema.NullOr(Schema.String)
+}) {}
+
 /** The hive's process did not come up on the node. */
 export class HiveStartFailed extends Schema.TaggedError<HiveStartFailed>()("HiveStartFailed", {
   node: NodeName,

@@ -30,6 +30,15 @@ export type StartHiveError = typeof StartHiveError.Type
 /** Phases 2a and 2b together: all that stands between a queen and a node's hive. */
 export type ConnectHiveError = SshPreflightError | StartHiveError | Worker.WorkerDraining
 
+/** Putting rbee on a node, and taking it off. */
+export const InstallError = Schema.Union(
+  ...Ssh.SshConnectError.members,
+  Ssh.SshCommandFailed,
+  Ssh.SshTransferFailed,
+  Hive.InstallFailed
+)
+export type InstallError = typeof InstallError.Type
+
 /** Phases 3b and 5 to 10: all that a hive's spawn may answer. */
 export const SpawnError = Schema.Union(
   Worker.WorkerBuildFailed,

@@ -43,15 +43,39 @@ export class HiveBinaryNotFound extends Schema.TaggedError<HiveBinaryNotFound>()
   looked_at: Schema.Array(Schema.String)
 }) {}
 
-/** The host showed another key than the recorded one, or there is none on record. Fingerprints are `SHA256:…`. */
+/**
+ * The host showed another key than the recorded one, one that is revoked, or there is none on record. Fingerprints are
+ * `SHA256:…`; `node` is whose way led there, through jump hosts as well.
+ */
 export class SshHostKeyMismatch extends Schema.TaggedError<SshHostKeyMismatch>()("SshHostKeyMismatch", {
   ...address,
+  node: NodeName,
   expected: Schema.Array(Schema.String),
-  actual: Schema.String
+  actual: Schema.String,
+  revoked: Schema.Boolean
 }) {}
 
 /** EH-011a. The private key's file is not there. */
 export class SshKeyNotFound extends Schema.TaggedError<SshKeyNotFound>()("SshKeyNotFound", { path: Schema.String }) {}
+
+/** The only key that could open the node has a passphrase that rbee was not told, and no agent holds it. */
+export class SshKeyLocked extends Schema.TaggedError<SshKeyLocked>()("SshKeyLocked", {
+  path: Schema.String,
+  /** Whether a passphrase was given and is not this key's. */
+  wrong_passphrase: Schema.Boolean
+}) {}
+
+/** This machine's own SSH files or tools cannot be used: ssh_config, known_hosts, ssh-keygen. Nothing was sent. */
+export class SshSetupInvalid extends Schema.TaggedError<SshSetupInvalid>()("SshSetupInvalid", {
+  reason: Schema.String
+}) {}
+
+/** A file did not arrive on the node; nothing stands under its final name. */
+export class SshTransferFailed extends Schema.TaggedError<SshTransferFailed>()("SshTransferFailed", {
+  node: NodeName,
+  path: Schema.String,
+  reason: Schema.String
+}) {}
 
 /** A port of the node could not be forwarded. */
 export class TunnelFailed extends Schema.TaggedError<TunnelFailed>()("TunnelFailed", {
@@ -67,6 +91,8 @@ export const SshConnectError = Schema.Union(
   SshHostUnknown,
   SshAuthenticationFailed,
   SshHostKeyMismatch,
-  SshKeyNotFound
+  SshKeyNotFound,
+  SshKeyLocked,
+  SshSetupInvalid
 )
 export type SshConnectError = typeof SshConnectError.Type

@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as EventStream from "../../api/EventStream.js"
-import { AddNodeEvent, QueenApi, QueenStreams } from "../../api/QueenApi.js"
+import { InstallEvent, NodeEvent, PreflightEvent, QueenApi, QueenStreams, RemoveEvent } from "../../api/QueenApi.js"
 import { QueenUnreachable } from "../../domain/errors/Hive.js"
 import { RbeeError } from "../../domain/errors/index.js"
 import { Narration } from "../../domain/Narration.js"
@@ -27,6 +27,8 @@ const explain =
       : new QueenUnreachable({ url, reason: error instanceof StreamCut ? error.reason : causeOf(error) })
 
 const accept = EventStream.mediaType
+
+const withoutType = <A extends { readonly type: string }>({ type: _, ...rest }: A): Omit<A, "type"> => rest
 
 const make = Effect.gen(function* () {
   const { timeouts } = yield* Settings
@@ -53,12 +55,49 @@ const make = Effect.gen(function* () {
         })
       ).pipe(Stream.mapError(explain(queen))),
     addNode: (queen, payload) =>
-      eventsOf(queen, AddNodeEvent, streams.registry.add({ payload, headers: { accept }, withResponse: true })).pipe(
+      eventsOf(queen, NodeEvent, streams.registry.add({ payload, headers: { accept }, withResponse: true })).pipe(
         Stream.map((event) => (event.type === "node" ? event.node : event)),
         Stream.mapError(explain(queen))
       ),
     listNodes: (queen) => Effect.map(ask(queen, api.registry.list({})), ({ nodes }) => nodes),
-    removeNode: (queen, name) => ask(queen, api.registry.remove({ path: { name } })),
+    updateNode: (queen, name, payload) =>
+      eventsOf(
+        queen,
+        NodeEvent,
+        streams.registry.update({ path: { name }, payload, headers: { accept }, withResponse: true })
+      ).pipe(
+        Stream.map((event) => (event.type === "node" ? event.node : event)),
+        Stream.mapError(explain(queen))
+      ),
+    removeNode: (queen, name, purge) =>
+      eventsOf(
+        queen,
+        RemoveEvent,
+        streams.registry.remove({ path: { name }, urlParams: { purge }, headers: { accept }, withResponse: true })
+      ).pipe(
+        Stream.filter((event) => event.type === "narration"),
+        Stream.mapError(explain(queen))
+      ),
+    preflight: (queen, name) =>
+      eventsOf(
+        queen,
+        PreflightEvent,
+        streams.registry.preflight({ path: { name }, headers: { accept }, withResponse: true })
+      ).pipe(
+        Stream.map((event) => (event.type === "preflight" ? { ssh: event.ssh, hive: event.hive } : event)),
+        Stream.mapError(explain(queen))
+      ),
+    install: (queen, name, from) =>
+      eventsOf(
+        queen,
+        InstallEvent,
+        streams.registry.install({ path: { name }, payload: { from }, headers: { accept }, withResponse: true })
+      ).pipe(
+        Stream.map((event) => (event.type === "installed" ? withoutType(event) : event)),
+        Stream.mapError(explain(queen))
+      ),
+    unlock: (queen, key_path, passphrase) =>
+      Effect.asVoid(ask(queen, api.registry.unlock({ payload: { key_path, passphrase } }))),
     shutdown: (queen) =>
       eventsOf(queen, Narration, api.tasks.shutdown({ withResponse: true })).pipe(Stream.mapError(explain(queen)))
   })

@@ -41,6 +41,13 @@ const make = (database: string) =>
         )
         if (added.length === 0) return yield* new NodeAlreadyExists({ node: node.node_name })
       }),
+      update: Effect.fn("NodeRegistry.update")(function* (node) {
+        const row = yield* guarded(writeRow(node))
+        const updated = yield* guarded(
+          sql`UPDATE beehives SET ${sql.update(row, ["node_name"])} WHERE node_name = ${node.node_name} RETURNING node_name`
+        )
+        if (updated.length === 0) return yield* new NodeNotFound({ node: node.node_name })
+      }),
       remove: Effect.fn("NodeRegistry.remove")(function* (name) {
         const removed = yield* guarded(sql`DELETE FROM beehives WHERE node_name = ${name} RETURNING node_name`)
         if (removed.length === 0) return yield* new NodeNotFound({ node: name })

@@ -4,6 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import type { CommandResult } from "../../services/Ssh.js"
+import { keepFirst, keepLast, type Lines, makeLines } from "./output.js"
 
 /** A channel with a command at its other end. `close` comes when the exit code and all output are there, or never will be. */
 export interface CommandChannel extends Duplex {
@@ -19,17 +20,22 @@ export interface CommandLink {
   readonly onClose: (listener: () => void) => () => void
 }
 
+/** What a command is given. */
+export interface Given {
+  readonly stdin?: string | undefined
+  /** Standard input stays open until the command ends, or we are gone. */
+  readonly hold_stdin?: boolean | undefined
+  readonly onLine?: ((line: string) => Effect.Effect<void>) | undefined
+}
+
 /**
- * Why there is no exit code. `full`: the node gave no channel, so nothing was run and the command may be asked for again.
+ * Why something has no outcome. `full`: the node gave no channel, so nothing was run and it may be asked for again.
  * `suspect`: the connection lives, but may do no better for others.
  */
 export interface CommandProblem {
   readonly reason: string
   readonly about: "full" | "suspect" | "ended"
 }
-
-/** How much of each stream is kept; the rest is read and dropped, since unread output would stall the command. */
-export const kept_bytes = 1024 ** 2
 
 /**
  * Runs a command line. Interruption closes the channel and returns once the node confirmed that, so that whoever counts the
@@ -38,9 +44,19 @@ export const kept_bytes = 1024 ** 2
 export const runCommand = (
   link: CommandLink,
   line: string,
-  stdin: string | undefined
+  given: Given = {}
 ): Effect.Effect<CommandResult, CommandProblem> =>
-  Effect.async((resume) => {
+  Effect.suspend(() => {
+    const lines = makeLines()
+    const { onLine } = given
+    if (onLine === undefined) return carryOut(link, line, given, undefined)
+    // All that was printed is told before the outcome is, also where that is a failure.
+    const outcome = Effect.ensuring(Effect.exit(carryOut(link, line, given, lines)), lines.end)
+    return Effect.zipLeft(outcome, lines.tell(onLine), { concurrent: true }).pipe(Effect.flatten)
+  })
+
+const carryOut = (link: CommandLink, line: string, { stdin, hold_stdin }: Given, lines: Lines | undefined) =>
+  Effect.async<CommandResult, CommandProblem>((resume) => {
     const ended = Deferred.unsafeMake<void>(FiberId.none)
     let channel: CommandChannel | undefined
     let abandoned = false
@@ -56,16 +72,18 @@ export const runCommand = (
     const fail = (reason: string, about: CommandProblem["about"] = "ended") => finish(Effect.fail({ reason, about }))
 
     const begun = (error: Error | undefined, opened: CommandChannel) => {
-      if (error !== undefined) {
-        // ssh2 gives a `reason` where the channel was refused, and none where the command was.
-        const about = "reason" in error ? "full" : "suspect"
-        return lost ? fail(unknown) : fail(`the node refused the command: ${error.message}`, about)
-      }
+      if (error !== undefined)
+        return lost ? fail(unknown) : fail(`the node refused the command: ${error.message}`, refusal(error))
       channel = opened
       const stdout = keepFirst(opened)
       const stderr = keepLast(opened.stderr)
+      lines?.from(opened)
+      lines?.from(opened.stderr)
       opened.on("error", () => {}) // writing to a command that has ended; `close` follows
-      opened.on("close", (exit_code?: number | null, signal?: string) => {
+      // The channel's own `close` waits for the end of stdout only.
+      const stderrClosed = new Promise<void>((resolve) => void opened.stderr.once("close", resolve))
+      opened.on("close", async (exit_code?: number | null, signal?: string) => {
+        await stderrClosed
         // A code that came before the link broke may stand for output that did not come.
         if (lost) return fail(unknown)
         if (exit_code === null) return fail(`killed by ${signal ?? "a signal"}`)
@@ -74,7 +92,8 @@ export const runCommand = (
         finish(Effect.succeed({ exit_code, stdout: stdout(), stderr: stderr() }))
       })
       if (abandoned) opened.close()
-      else opened.end(stdin)
+      else if (hold_stdin !== true) opened.end(stdin)
+      else if (stdin !== undefined) opened.write(stdin)
     }
     try {
       link.start(line, begun)
@@ -83,32 +102,13 @@ export const runCommand = (
     }
     return Effect.suspend(() => {
       abandoned = true
-      channel?.close()
+      channel?.close() // the command's standard input ends with it
+      lines?.drop()
       return Deferred.await(ended)
     })
   })
 
+/** ssh2 gives a `reason` where a channel was refused, and none where what it was for was. */
+export const refusal = (error: Error): "full" | "suspect" => ("reason" in error ? "full" : "suspect")
+
 const unknown = "the connection was lost, the outcome is unknown"
-
-/** Reads a stream to its end and gives how it began. */
-const keepFirst = (stream: Readable): (() => string) => {
-  const chunks: Array<Buffer> = []
-  let missing = kept_bytes
-  stream.on("data", (chunk: Buffer) => {
-    if (missing > 0) chunks.push(chunk.subarray(0, missing))
-    missing -= chunk.length
-  })
-  return () => Buffer.concat(chunks).toString()
-}
-
-/** Reads a stream to its end and gives how it ended: what a command complains of comes last. */
-const keepLast = (stream: Readable): (() => string) => {
-  const chunks: Array<Buffer> = []
-  let held = 0
-  stream.on("data", (chunk: Buffer) => {
-    chunks.push(chunk)
-    held += chunk.length
-    while (chunks[0] !== undefined && held - chunks[0].length >= kept_bytes) held -= chunks.shift()?.length ?? 0
-  })
-  return () => Buffer.concat(chunks).subarray(-kept_bytes).toString()
-}

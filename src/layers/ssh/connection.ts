@@ -1,4 +1,4 @@
-/** An established connection: its commands and tunnels, which name no node since several may share it. */
+/** An established connection: its commands, uploads and channels. It names no node, since several may share it. */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -8,23 +8,42 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { CommandResult } from "../../services/Ssh.js"
-import { type CommandLink, type CommandProblem, runCommand } from "./command.js"
-import { openTunnel, type TunnelLink, type TunnelProblem } from "./tunnel.js"
+import { type CommandLink, type CommandProblem, type Given, runCommand } from "./command.js"
+import { type ReachLink, reachPort, type TunnelChannel, type TunnelProblem } from "./tunnel.js"
+import { type OnProgress, type UploadLink, uploadFile } from "./upload.js"
 
 /** What ssh2's client does for us once it is ready. */
-export interface Link extends CommandLink, TunnelLink {}
-
-/** A connection that sessions share. */
-export interface Connection {
-  readonly fingerprint: string
-  readonly run: (line: string, stdin: string | undefined) => Effect.Effect<CommandResult, CommandProblem>
-  readonly tunnel: (port: number) => Effect.Effect<number, TunnelProblem, Scope.Scope>
+export interface Link extends CommandLink, ReachLink, UploadLink {
+  readonly isOpen: () => boolean
 }
 
-/** Commands at once. sshd's MaxSessions is 10 by default, and leaves room for a user who looks around by hand. */
-const commands_max = 8
+/** A connection that sessions, tunnels and further hops share. */
+export interface Connection {
+  /** The host's name or address behind the aliases of ssh_config. */
+  readonly host: string
+  readonly fingerprint: string
+  readonly isOpen: () => boolean
+  /** Calls back when the connection is lost or closed, before its channels hear of it. Gives the way to stop listening. */
+  readonly onClose: (listener: () => void) => () => void
+  /** Runs a command line. `within` takes the place of the usual deadline. */
+  readonly run: (
+    line: string,
+    input?: Given & { readonly within?: Duration.Duration | undefined }
+  ) => Effect.Effect<CommandResult, CommandProblem>
+  /** Uploads a file, as `SshSession.upload` says. */
+  readonly upload: (local_path: string, path: string, onProgress?: OnProgress) => Effect.Effect<void, CommandProblem>
+  /** A channel to an address that the node can reach, until the scope ends. */
+  readonly reach: (
+    from_port: number,
+    host: string,
+    port: number
+  ) => Effect.Effect<TunnelChannel, TunnelProblem, Scope.Scope>
+}
 
-/** How a command that got no channel asks again: nothing was run, so nothing is run twice. */
+/** Commands and uploads at once. sshd's MaxSessions is 10 by default, and leaves room for a user who looks around by hand. */
+const places_max = 8
+
+/** How one that got no channel asks again: nothing was run, so nothing is run twice. */
 const patience = Schedule.exponential("20 millis").pipe(
   Schedule.jitteredWith({ min: 0.5, max: 1.5 }),
   Schedule.intersect(Schedule.recurs(8))
@@ -40,51 +59,61 @@ export interface Circumstances {
 /** Makes a connection of a link. */
 export const makeConnection = (
   link: Link,
-  fingerprint: string,
+  about: Pick<Connection, "host" | "fingerprint">,
   { running, deadline, forget }: Circumstances
 ): Connection => {
-  const places = Effect.unsafeMakeSemaphore(commands_max)
-  let places_left = commands_max
-  const tooLate = (begun: boolean): CommandProblem => ({
-    reason: `no end within ${Duration.toSeconds(deadline)} s, ${begun ? "the outcome is unknown" : "it was not started"}`,
+  const places = Effect.unsafeMakeSemaphore(places_max)
+  let places_left = places_max
+  const tooLate = (limit: Duration.Duration, begun: boolean): CommandProblem => ({
+    reason: `no end within ${Duration.toSeconds(limit)} s, ${begun ? "the outcome is unknown" : "it was not started"}`,
     about: "suspect"
   })
 
   // A node may refuse a channel because it has not yet cleared away the last one: ask again. One that refuses the same
-  // command twice allows fewer at once than we thought: make do with fewer.
-  const inTurn = (command: Effect.Effect<CommandResult, CommandProblem>) => {
+  // ask twice allows fewer at once than we thought: make do with fewer.
+  const inTurn = <A>(ask: Effect.Effect<A, CommandProblem>) => {
     let refusals = 0
     const makeDo = ({ about }: CommandProblem) =>
       about === "full" && refusals++ > 0 && places_left > 1 ? places.resize(--places_left) : Effect.void
     return places
-      .withPermits(1)(Effect.tapError(command, makeDo))
+      .withPermits(1)(Effect.tapError(ask, makeDo))
       .pipe(Effect.retry({ schedule: patience, while: ({ about }) => about === "full" }))
   }
 
   // A command runs in a fiber of its own, which keeps its place until the node has closed the channel (sshd: when the
   // command has ended); whoever waits for it may go away at once. New asks then get a new connection: this one's node may
   // hold sessions that hang. Joining is interruptible, so that the deadline holds in uninterruptible callers too.
-  const run: Connection["run"] = (line, stdin) =>
+  const run: Connection["run"] = (line, { within = deadline, ...given } = {}) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         let begun = false
         const command = inTurn(
           Effect.suspend(() => {
             begun = true
-            return runCommand(link, line, stdin)
+            return runCommand(link, line, given)
           })
         )
         const fiber = yield* FiberSet.run(running, Effect.interruptible(command))
         return yield* Fiber.join(fiber).pipe(
           Effect.interruptible,
-          Effect.timeoutFail({ duration: deadline, onTimeout: () => tooLate(begun) }),
+          Effect.timeoutFail({ duration: within, onTimeout: () => tooLate(within, begun) }),
           restore,
           Effect.onError((cause) => Effect.zipRight(Fiber.interruptFork(fiber), hasEnded(cause) ? Effect.void : forget))
         )
       })
     )
 
-  return { fingerprint, run, tunnel: (port) => openTunnel(link, port) }
+  return {
+    ...about,
+    isOpen: link.isOpen,
+    onClose: link.onClose,
+    run,
+    upload: (local_path, path, onProgress) =>
+      inTurn(uploadFile(link, local_path, path, onProgress)).pipe(
+        Effect.tapError(({ about }) => (about === "suspect" ? forget : Effect.void))
+      ),
+    reach: (from_port, host, port) => reachPort(link, from_port, host, port)
+  }
 }
 
 /** Whether the command's channel is closed, and its place is free again. */

@@ -1,4 +1,5 @@
 /** What goes wrong while connecting, and whether another attempt could go better. */
+import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import {
   SshAuthenticationFailed,
@@ -6,16 +7,48 @@ import {
   SshConnectionRefused,
   SshConnectionTimeout,
   SshHostKeyMismatch,
-  SshHostUnknown
+  SshHostUnknown,
+  SshKeyLocked
 } from "../../domain/errors/Ssh.js"
-import { fingerprint, type KnownKey } from "./hostKeys.js"
-import type { Target } from "./pool.js"
+import type { NodeName } from "../../domain/Ids.js"
+import { fingerprint, type KnownKey, type StretchPolicy } from "./hostKeys.js"
+import type { Target } from "./route.js"
+
+/** A host key that is changed, revoked, or not on record. It belongs to no node yet: several may share a connection. */
+export class Mistrusted extends Data.TaggedError("Mistrusted")<{
+  readonly host: string
+  readonly port: number
+  readonly expected: ReadonlyArray<string>
+  readonly actual: string
+  readonly revoked: boolean
+}> {}
+
+/** Why a connection cannot be had. */
+export type ConnectProblem = Exclude<SshConnectError, SshHostKeyMismatch> | Mistrusted
+
+/** The same in the name of a node whose way led there. */
+export const inNameOf =
+  (node: NodeName) =>
+  (problem: ConnectProblem): SshConnectError =>
+    problem instanceof Mistrusted
+      ? new SshHostKeyMismatch({
+          host: problem.host,
+          port: problem.port,
+          expected: problem.expected,
+          actual: problem.actual,
+          revoked: problem.revoked,
+          node
+        })
+      : problem
 
 /** One attempt's failure. `again`: the network was at fault. */
 export interface Fault {
   readonly again: boolean
-  readonly error: (attempts: number) => SshConnectError
+  readonly error: (attempts: number) => ConnectProblem
 }
+
+/** What no further attempt changes. */
+export const settled = (problem: ConnectProblem): Fault => ({ again: false, error: () => problem })
 
 /** No answer within the attempt's deadline. */
 export const timedOut = ({ host, port }: Target, timeout: Duration.Duration): Fault => ({
@@ -29,26 +62,30 @@ export const refused = ({ host, port }: Target, reason: string, again: boolean):
   error: (attempts) => new SshConnectionRefused({ host, port, attempts, reason })
 })
 
-/** A host key that is changed, revoked, or not on record. */
-export const mistrusted = ({ host, port }: Target, known: ReadonlyArray<KnownKey>, shown: Buffer): Fault => {
-  const expected = known.filter(({ revoked }) => !revoked).map(({ key }) => fingerprint(key))
-  return {
-    again: false,
-    error: () => new SshHostKeyMismatch({ host, port, expected: [...new Set(expected)], actual: fingerprint(shown) })
-  }
+/** A host key that may not be trusted under that policy. */
+export const mistrusted = (
+  { host, port }: Target,
+  known: ReadonlyArray<KnownKey>,
+  shown: Buffer,
+  policy: StretchPolicy
+): Fault => {
+  const wanted = typeof policy === "object" && !("on_the_way" in policy)
+  const recorded = known.filter(({ revoked }) => !revoked).map(({ key }) => fingerprint(key))
+  const expected = wanted ? [policy.accept] : [...new Set(recorded)]
+  const revoked = known.some((one) => one.revoked && one.key.equals(shown))
+  return settled(new Mistrusted({ host, port, expected, actual: fingerprint(shown), revoked }))
 }
 
-/** The node took none of the identities. */
+/** The node took none of the identities. One that is locked might have been taken. */
 export const notPermitted = (
   { host, user }: Target,
   tried: ReadonlyArray<string>,
-  reasons: ReadonlyArray<string>
+  reasons: ReadonlyArray<string>,
+  locked?: string
 ): Fault => {
+  if (locked !== undefined) return settled(new SshKeyLocked({ path: locked, wrong_passphrase: false }))
   const summary = tried.length > 0 ? "Permission denied" : "there is no key to show"
-  return {
-    again: false,
-    error: () => new SshAuthenticationFailed({ host, user, tried, reason: [summary, ...reasons].join("; ") })
-  }
+  return settled(new SshAuthenticationFailed({ host, user, tried, reason: [summary, ...reasons].join("; ") }))
 }
 
 /** What the socket's or the protocol's error means. */

@@ -1,50 +1,79 @@
-/** What a user has to show a node: a key file, the agent, the usual keys of the home directory. */
-import * as Fs from "node:fs/promises"
-import * as Path from "node:path"
+/** What a user has to show a host: an agent's keys, and those in files. */
 import * as Effect from "effect/Effect"
 import { SshKeyNotFound } from "../../domain/errors/Ssh.js"
-import type { Configuration } from "../../services/Settings.js"
+import type { AnyKey, KeyFile, Keyring } from "./keyFiles.js"
+import type { KeyChoice } from "./route.js"
+import { isUsual } from "./sshConfig.js"
 
 /** What may be tried: the agent where there is one, then the keys; and why others cannot. */
 export interface Identities<Key> {
-  readonly agent: string | null
+  readonly agent: { readonly socket: string; readonly keys: ReadonlyArray<Key> } | null
   readonly keys: ReadonlyArray<{ readonly path: string; readonly key: Key }>
+  /** Keys that nobody has told the passphrase of, and that the agent does not hold. */
+  readonly locked: ReadonlyArray<string>
   readonly problems: ReadonlyArray<string>
 }
 
-const usualKeys = ["id_ed25519", "id_ecdsa", "id_rsa"]
+/** Where identities come from. */
+export interface Sources<Key> {
+  readonly keyring: Keyring<Key>
+  /** The public halves of what an agent holds. */
+  readonly askAgent: (socket: string) => Effect.Effect<ReadonlyArray<Key>, { readonly reason: string }>
+  readonly home: string
+}
 
 /**
- * The identities for a node. A key that was named must be there and is the only one tried; where it cannot be used by itself
- * (it is encrypted) the agent may hold it. Without a name they are the agent's and those of `~/.ssh` that exist.
+ * The identities for a host. A key that was named must be there and is the only one tried; where it cannot be used by itself
+ * the agent may hold it. Without a name they are the agent's and those of the files that are there.
  */
-export const identities = Effect.fn("Ssh.identities")(function* <Key>(
-  key_path: string | null,
-  user: Configuration["user"],
-  parse: (bytes: Buffer) => Key | Error
+export const identities = Effect.fn("Ssh.identities")(function* <Key extends AnyKey>(
+  { named, files, only_files, agent: socket }: KeyChoice,
+  { askAgent, home, keyring }: Sources<Key>
 ) {
-  const named = key_path === null ? null : expand(key_path, user.home)
-  const paths = named === null ? usualKeys.map((name) => Path.join(user.home, ".ssh", name)) : [named]
-  const files = yield* Effect.forEach(paths, readKey)
-  if (named !== null && files[0] === "missing") return yield* new SshKeyNotFound({ path: named })
+  const paths = named === null ? files : [named]
+  const found = yield* Effect.forEach(paths, (path) =>
+    Effect.map(keyring.read(path), (file) => ({ path, file }) satisfies Found<Key>)
+  )
+  const missing = found.filter(({ file }) => file._tag === "missing").map(({ path }) => path)
+  if (named !== null && missing.length > 0) return yield* new SshKeyNotFound({ path: named })
 
-  const keys: Array<Identities<Key>["keys"][number]> = []
-  const problems: Array<string> = []
-  files.forEach((file, index) => {
-    if (file === "missing") return
-    const path = paths[index] ?? ""
-    const key = file instanceof Error ? file : parse(file)
-    if (key instanceof Error) problems.push(`${path} cannot be used: ${key.message}`)
-    else keys.push({ path, key })
+  const needed = named === null || found.some(({ file }) => file._tag !== "key")
+  const asked =
+    socket !== null && needed ? yield* Effect.either(Effect.map(askAgent(socket), (keys) => ({ socket, keys }))) : null
+  const held = asked?._tag === "Right" ? asked.right.keys : []
+  const holds = (half: Buffer | null) => half !== null && held.some((key) => key.getPublicSSH().equals(half))
+
+  const problems = found.flatMap(({ path, file }) => {
+    if (file._tag === "useless" && !holds(file.half)) return [`${path} cannot be used: ${file.reason}`]
+    return file._tag === "missing" && !isUsual(path, home) ? [`${path} is not there`] : []
   })
-  const agent = named === null || keys.length === 0 ? user.ssh_agent : null
-  return { agent, keys, problems } satisfies Identities<Key>
+  if (asked?._tag === "Left") problems.push(`the agent at ${socket} cannot be asked: ${asked.left.reason}`)
+  return {
+    agent: asked?._tag === "Right" ? chosen(asked.right, found, named !== null || only_files) : null,
+    keys: found.flatMap(({ path, file }) =>
+      file._tag === "key" && !holds(file.half) ? [{ path, key: file.key }] : []
+    ),
+    locked: found.flatMap(({ path, file }) => (file._tag === "locked" && !holds(file.half) ? [path] : [])),
+    problems
+  } satisfies Identities<Key>
 })
 
-/** A path as the user's shell would read it. */
-const expand = (path: string, home: string) => (path.startsWith("~/") ? Path.join(home, path.slice(2)) : path)
+interface Found<Key> {
+  readonly path: string
+  readonly file: KeyFile<Key>
+}
 
-const readKey = (path: string): Effect.Effect<Buffer | Error | "missing"> =>
-  Effect.promise(() =>
-    Fs.readFile(path).catch((error: NodeJS.ErrnoException) => (error.code === "ENOENT" ? ("missing" as const) : error))
-  )
+/** An agent's keys, those of the files first or alone: a host ends the connection after some that it does not take. */
+const chosen = <Key extends AnyKey>(
+  agent: NonNullable<Identities<Key>["agent"]>,
+  found: ReadonlyArray<Found<Key>>,
+  only_files: boolean
+): Identities<Key>["agent"] => {
+  const halves = found.map(({ file }) => ("half" in file ? file.half : null))
+  const fits = (key: Key) => halves.some((half) => half?.equals(key.getPublicSSH()))
+  const fitting = agent.keys.filter(fits)
+  // Which of them belongs to a locked key of an old format, nobody can say.
+  const unsure = found.some(({ file }) => file._tag === "locked" && file.half === null)
+  if (only_files && !unsure) return fitting.length === 0 ? null : { ...agent, keys: fitting }
+  return { ...agent, keys: [...fitting, ...agent.keys.filter((key) => !fits(key))] }
+}

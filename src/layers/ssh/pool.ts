@@ -1,17 +1,10 @@
-/** One connection per node, shared by all who ask. */
+/** One connection per host, shared by all who ask. */
 import * as Effect from "effect/Effect"
 import * as RcMap from "effect/RcMap"
 import type * as Scope from "effect/Scope"
-import { type SshConnectError, SshHostKeyMismatch } from "../../domain/errors/Ssh.js"
-import type { HostKeyPolicy } from "../../services/Ssh.js"
-
-/** All that makes two connections the same. */
-export interface Target {
-  readonly host: string
-  readonly port: number
-  readonly user: string
-  readonly key_path: string | null
-}
+import { type ConnectProblem, Mistrusted } from "./faults.js"
+import type { StretchPolicy } from "./hostKeys.js"
+import type { Target } from "./route.js"
 
 /** How long a connection that nobody uses is kept. */
 const idle = "30 seconds"
@@ -21,27 +14,38 @@ class Slot {
   waiting = 0
   constructor(
     readonly target: Target,
-    readonly policy: HostKeyPolicy
+    readonly policy: StretchPolicy
   ) {}
 }
 
-/**
- * Shares connections. `connect` gets a `forget`, to be called as soon as its connection is no longer good for new asks;
- * those who have it keep it until they let go. Whoever is the last to wait for a connection and goes away ends the attempt.
- */
+/** Gives the connection to a target for as long as the scope. */
+export type Get<Connection> = (
+  target: Target,
+  policy: StretchPolicy
+) => Effect.Effect<Connection, ConnectProblem, Scope.Scope>
+
+/** What making a connection may use of its pool. */
+export interface PoolAccess<Connection> {
+  /** To be run as soon as the connection is no longer good for new asks; those who have it keep it until they let go. */
+  readonly forget: Effect.Effect<void>
+  /** Other connections, which this one needs to be made or to last. */
+  readonly get: Get<Connection>
+}
+
+/** Shares connections. Whoever is the last to wait for a connection and goes away ends the attempt. */
 export const makePool = Effect.fnUntraced(function* <Connection>(
   connect: (
     target: Target,
-    policy: HostKeyPolicy,
-    forget: Effect.Effect<void>
-  ) => Effect.Effect<Connection, SshConnectError, Scope.Scope>
+    policy: StretchPolicy,
+    pool: PoolAccess<Connection>
+  ) => Effect.Effect<Connection, ConnectProblem, Scope.Scope>
 ) {
   const slots = new Map<string, Slot>()
 
   // A slot is a key of its own, so that a dead connection, which RcMap keeps while it is held, never hides its successor.
-  const connections: RcMap.RcMap<Slot, Connection, SshConnectError> = yield* RcMap.make({
+  const connections: RcMap.RcMap<Slot, Connection, ConnectProblem> = yield* RcMap.make({
     lookup: (slot: Slot) =>
-      connect(slot.target, slot.policy, forget(slot)).pipe(Effect.tapErrorCause(() => forget(slot))),
+      connect(slot.target, slot.policy, { forget: forget(slot), get }).pipe(Effect.tapErrorCause(() => forget(slot))),
     idleTimeToLive: idle
   })
 
@@ -51,14 +55,16 @@ export const makePool = Effect.fnUntraced(function* <Connection>(
       return RcMap.invalidate(connections, slot)
     })
 
-  const slotFor = (target: Target, policy: HostKeyPolicy) => {
-    const slot = slots.get(nameOf(target)) ?? new Slot(target, policy)
+  const slotFor = (target: Target, policy: StretchPolicy) => {
+    // Who accepts a key wants to see which one is shown now, not at an earlier time: the others keep what they have.
+    const shared = typeof policy === "object" ? undefined : slots.get(nameOf(target))
+    const slot = shared ?? new Slot(target, policy)
     slots.set(nameOf(target), slot)
     return slot
   }
 
-  /** The connection to a target. One made under either policy serves both: its key is on record by then. */
-  const get = (target: Target, policy: HostKeyPolicy): Effect.Effect<Connection, SshConnectError, Scope.Scope> =>
+  /** The connection to a target. One made under any policy serves all: its key is on record by then. */
+  const get: Get<Connection> = (target, policy) =>
     Effect.suspend(() => {
       const slot = slotFor(target, policy)
       slot.waiting++
@@ -67,7 +73,7 @@ export const makePool = Effect.fnUntraced(function* <Connection>(
         Effect.ensuring(Effect.sync(() => slot.waiting--)),
         // An attempt shared with someone stricter failed for that; ask again for ourselves.
         Effect.catchIf(
-          (error) => slot.policy === "refuse-unknown" && policy === "record-unknown" && isUnknownHost(error),
+          (error) => error instanceof Mistrusted && isStricter(slot.policy, policy, error),
           () => get(target, policy)
         )
       )
@@ -75,6 +81,11 @@ export const makePool = Effect.fnUntraced(function* <Connection>(
   return { get }
 })
 
-const nameOf = ({ host, port, user, key_path }: Target) => JSON.stringify([host, port, user, key_path])
+const nameOf = (target: Target) => JSON.stringify(target)
 
-const isUnknownHost = (error: SshConnectError) => error instanceof SshHostKeyMismatch && error.expected.length === 0
+/** Whether a key that was refused under `theirs` might not be under `ours`. */
+const isStricter = (theirs: StretchPolicy, ours: StretchPolicy, { expected, revoked }: Mistrusted) => {
+  if (theirs === ours || revoked) return false
+  if (typeof theirs === "object") return true
+  return theirs === "refuse-unknown" && ours === "record-unknown" && expected.length === 0
+}

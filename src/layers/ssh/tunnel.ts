@@ -1,24 +1,26 @@
-/** A port of the node's loopback, brought to ours. */
+/** Ports that a node can reach, brought to us: single channels, and a local port that outlives the connection behind it. */
 import * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
+import type { Connection } from "./connection.js"
 
-/** A channel that ends at a port of the node. */
+/** A channel that ends at a port which the node can reach. */
 export interface TunnelChannel extends Duplex {
   readonly close: () => void
 }
 
-/** A connection as a tunnel sees it. */
-export interface TunnelLink {
+/** A connection as a channel sees it. */
+export interface ReachLink {
   readonly isOpen: () => boolean
-  /** Opens a channel to a port of the node's loopback. Throws where the connection is gone. */
+  /** Opens a channel through the node to a host and port. Throws where the connection is gone. */
   readonly reach: (
     from_port: number,
+    host: string,
     port: number,
     reached: (error: Error | undefined, channel: TunnelChannel) => void
   ) => void
-  readonly onClose: (listener: () => void) => () => void
 }
 
 /** Why there is no tunnel. */
@@ -26,42 +28,84 @@ export interface TunnelProblem {
   readonly reason: string
 }
 
+/** Opens a channel, which is closed with the scope. */
+export const reachPort = (
+  link: ReachLink,
+  from_port: number,
+  host: string,
+  port: number
+): Effect.Effect<TunnelChannel, TunnelProblem, Scope.Scope> =>
+  Effect.suspend(() => {
+    let channel: TunnelChannel | undefined
+    let abandoned = false
+    const discard = () => {
+      abandoned = true
+      channel?.close()
+      channel?.resume() // what the node still sent is dropped, or the channel would never end
+    }
+    const opening = Effect.async<TunnelChannel, TunnelProblem>((resume) => {
+      const gone = () => resume(Effect.fail({ reason: "the connection to the node is gone" }))
+      try {
+        link.reach(from_port, host, port, (error, opened) => {
+          if (error !== undefined) return link.isOpen() ? resume(Effect.fail({ reason: error.message })) : gone()
+          channel = opened
+          opened.on("error", () => {}) // writing to a channel that has ended; `close` follows
+          if (abandoned) discard()
+          else resume(Effect.succeed(opened))
+        })
+      } catch {
+        gone()
+      }
+      return Effect.sync(discard)
+    })
+    return Effect.zipRight(
+      Effect.addFinalizer(() => Effect.sync(discard)),
+      opening
+    )
+  })
+
 /** More than any client of ours opens; a limit all the same. */
 const sockets_max = 256
 
-/** Listens on a free local port until the scope ends, and carries each of its connections to the node's port. */
-export const openTunnel = (link: TunnelLink, port: number): Effect.Effect<number, TunnelProblem, Scope.Scope> =>
-  Effect.acquireRelease(listen(link, port), ({ close }) => close).pipe(Effect.map(({ local_port }) => local_port))
+/**
+ * Listens on a free local port until the scope ends, and carries each of its connections to the port of the node's loopback.
+ * `connect` is asked at once, so that a node that cannot be had is told at once, and again for each client, for as long as
+ * it lasts: so the port stays the same when the connection is lost and made anew. A client that cannot be served is reset.
+ */
+export const openTunnel = (
+  connect: Effect.Effect<Connection, TunnelProblem, Scope.Scope>,
+  port: number
+): Effect.Effect<number, TunnelProblem, Scope.Scope> =>
+  Effect.gen(function* () {
+    yield* Effect.scoped(connect)
+    const serve = yield* FiberSet.makeRuntime<never>()
+    const { local_port } = yield* Effect.acquireRelease(
+      listen((socket) => serve(carry(connect, port, socket))),
+      ({ close }) => close
+    )
+    return local_port
+  })
 
 interface Listening {
   readonly local_port: number
   readonly close: Effect.Effect<void>
 }
 
-const listen = (link: TunnelLink, port: number) =>
+const listen = (onClient: (socket: Net.Socket) => void) =>
   Effect.async<Listening, TunnelProblem>((resume) => {
-    if (!link.isOpen()) return resume(Effect.fail({ reason: "the connection to the node is gone" }))
     const sockets = new Set<Net.Socket>()
     const server = Net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       sockets.add(socket)
+      socket.on("error", () => {}) // `close` follows
       socket.on("close", () => sockets.delete(socket))
-      carry(link, port, socket)
+      onClient(socket)
     })
     server.maxConnections = sockets_max
-    // The port stays ours when the link breaks: a stranger who got it next would be taken for the node. Its clients are
-    // reset rather than ended, so that nobody takes the cut for the end of an answer.
-    const unlisten = link.onClose(() => {
+    const close = Effect.async<void>((closed) => {
+      server.close(() => closed(Effect.void))
       for (const socket of sockets) socket.resetAndDestroy()
     })
-    const close = Effect.async<void>((closed) => {
-      unlisten()
-      server.close(() => closed(Effect.void))
-      for (const socket of sockets) socket.destroy()
-    })
-    server.on("error", (error) => {
-      if (!server.listening) unlisten()
-      resume(Effect.fail({ reason: `no local port: ${error.message}` }))
-    })
+    server.on("error", (error) => resume(Effect.fail({ reason: `no local port: ${error.message}` })))
     server.listen({ host: "127.0.0.1", port: 0 }, () => {
       const address = server.address()
       // A TCP server's address is an object; a string is a pipe's name.
@@ -70,34 +114,41 @@ const listen = (link: TunnelLink, port: number) =>
     })
   })
 
-/**
- * Joins a client and the node's process. `pipe` carries bytes, backpressure and the end of each direction; what it does not
- * carry is an abrupt end: a client that is gone closes the channel, a channel that is gone closes the client.
- */
-const carry = (link: TunnelLink, port: number, socket: Net.Socket) => {
-  let channel: TunnelChannel | undefined
-  const refuse = () => socket.resetAndDestroy()
-  socket.on("error", () => {}) // `close` follows
-  socket.on("close", () => {
-    channel?.close()
-    channel?.resume() // what the node still sent is dropped, or the channel would never end
+/** Serves one client until its socket is closed, whoever closes it. */
+const carry = (connect: Effect.Effect<Connection, TunnelProblem, Scope.Scope>, port: number, socket: Net.Socket) => {
+  const closed = Effect.async<void>((resume) => {
+    const leave = () => resume(Effect.void)
+    if (socket.closed) return leave()
+    socket.once("close", leave)
+    return Effect.sync(() => socket.off("close", leave))
   })
-  const reached = (error: Error | undefined, opened: TunnelChannel) => {
-    if (error !== undefined) return refuse()
-    channel = opened
-    opened.on("error", refuse)
-    opened.on("close", () => socket.destroySoon()) // after what was received has been written
-    if (socket.destroyed) {
-      opened.close()
-      opened.resume()
-      return
-    }
-    socket.pipe(opened)
-    opened.pipe(socket)
-  }
-  try {
-    link.reach(socket.remotePort ?? 0, port, reached)
-  } catch {
-    refuse()
-  }
+  return Effect.gen(function* () {
+    const connection = yield* connect
+    const channel = yield* connection.reach(socket.remotePort ?? 0, "127.0.0.1", port)
+    yield* Effect.acquireRelease(
+      Effect.sync(() => connection.onClose(() => socket.resetAndDestroy())),
+      (unlisten) => Effect.sync(unlisten)
+    )
+    join(connection, channel, socket)
+    return yield* Effect.never
+  }).pipe(
+    Effect.raceFirst(closed), // a client that leaves is waited for by nobody
+    Effect.scoped,
+    Effect.catchAll(({ reason }) => Effect.logDebug(`tunnel to port ${port}: a client was reset: ${reason}`)),
+    Effect.ensuring(Effect.sync(() => socket.destroyed || socket.resetAndDestroy()))
+  )
+}
+
+/**
+ * Joins a client and the node's process. `pipe` carries bytes and backpressure; the end of each direction is carried here,
+ * since a lost connection ends its channels too, and nobody may take that for the end of an answer.
+ */
+const join = (connection: Connection, channel: TunnelChannel, socket: Net.Socket) => {
+  const reset = () => socket.resetAndDestroy()
+  channel.on("error", reset)
+  channel.on("end", () => (connection.isOpen() ? socket.end() : reset()))
+  // Not before what was received has been written.
+  channel.on("close", () => (connection.isOpen() ? socket.destroySoon() : reset()))
+  socket.pipe(channel)
+  channel.pipe(socket, { end: false })
 }

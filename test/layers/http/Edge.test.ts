@@ -7,7 +7,6 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { WorkerApi } from "../../../src/api/WorkerApi.js"
@@ -44,7 +43,7 @@ const ServerLive = Layer.unwrapScoped(
         workerHandlers({ worker_id: "w-1", model_ref: "demo" }),
         HttpApiBuilder.middleware(WorkerApi, guarded)
       ]),
-      Layer.provide(authLive("w-1", Option.some(Redacted.make(key)))),
+      Layer.provide(authLive("w-1", Effect.succeedSome(Redacted.make(key)))),
       Layer.provideMerge(Layer.mergeAll(DrainLive, StopLive, WorkerSelfTest.layer(1), layerTokensTest))
     )
     const server = Layer.effect(
@@ -301,7 +300,7 @@ describe("the edge of every daemon (VAL-1)", () => {
         request.on("error", () => {}) // we end it ourselves
         request.end(JSON.stringify(prompt))
         const slots = Effect.map(self.status, ({ slots_available }) => slots_available)
-        yield* Effect.repeat(slots, { until: (free) => free === 0 })
+        yield* Effect.repeat(Effect.zipRight(settled, slots), { until: (free) => free === 0 })
         request.destroy()
         yield* Effect.repeat(Effect.zipRight(settled, slots), { until: (free) => free === 1 })
       })

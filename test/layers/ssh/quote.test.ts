@@ -1,14 +1,30 @@
-import { execFileSync } from "node:child_process"
-import { assert, describe, it } from "@effect/vitest"
+import { execFileSync, spawnSync } from "node:child_process"
+import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import * as Path from "node:path"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import { quote } from "../../../src/layers/ssh/quote.js"
+import { withSession } from "../../support/sshNode.js"
 
-const shells = ["sh", "bash"]
+/** Those of the usual login shells that this machine has. */
+const shells = ["sh", "bash", "dash", "zsh", "ksh", "fish"].filter((shell) => {
+  const { error, status } = spawnSync(shell, ["-c", "true"])
+  return error === undefined && status === 0
+})
+
+/** Where the shells run: what an argument would have executed leaves its mark here. */
+const cwd = mkdtempSync(Path.join(tmpdir(), "rbee-quote-"))
+afterAll(() => rmSync(cwd, { recursive: true, force: true }))
 
 /** What a program gets to see when a shell runs the quoted line. */
 const arrived = (shell: string, args: ReadonlyArray<string>): ReadonlyArray<string> =>
   // The format ends each argument with a NUL, which none of them can hold.
-  execFileSync(shell, ["-c", quote(["printf", "%s\\0", ...args])], { env: { HOME: "/tilde", a: "expanded" } })
+  execFileSync(shell, ["-c", quote(["printf", "%s\\0", ...args])], {
+    cwd,
+    env: { HOME: cwd, a: "expanded", PATH: process.env.PATH }
+  })
     .toString()
     .split("\0")
     .slice(0, -1)
@@ -17,8 +33,11 @@ const nasty = FastCheck.oneof(
   FastCheck.fullUnicodeString(),
   FastCheck.constantFrom(..."'\"\\`$!*?[]{}()<>|&;#~=%^ \t\n\r-".split("")),
   FastCheck.constantFrom(
-    "$(touch x)",
-    "`id`",
+    "$(touch executed)",
+    "`touch executed`",
+    "; touch executed #",
+    "\n touch executed \n",
+    ">executed",
     "$a",
     "${a}",
     "~",
@@ -52,6 +71,34 @@ describe("quote", () => {
       )
     })
   }
+
+  it("lets nothing be executed", () => {
+    assert.deepStrictEqual(readdirSync(cwd), [])
+  })
+
+  it.live("hands any arguments on byte for byte through a real sshd", () =>
+    withSession((session) =>
+      Effect.gen(function* () {
+        const batches = FastCheck.sample(FastCheck.array(argument, { minLength: 20, maxLength: 60 }), 15)
+        const known = [
+          "",
+          "-n",
+          "-oProxyCommand=touch executed",
+          "a\nb\r\n",
+          "'\"\\",
+          "$(id)",
+          "`id`",
+          "été 🐝",
+          "~",
+          "*"
+        ]
+        for (const args of [known, ...batches]) {
+          const { stdout } = yield* session.exec(["printf", "%s\\0", ...args])
+          assert.deepStrictEqual(stdout.split("\0").slice(0, -1), args)
+        }
+      })
+    )
+  )
 
   it("keeps every single ASCII character", () => {
     const args = Array.from({ length: 127 }, (_, code) => String.fromCharCode(code + 1))

@@ -1,0 +1,3 @@
+import { main } from "../installer.js"
+
+main()

@@ -1,0 +1,214 @@
+/** The hives that a queen holds: whatever becomes of requests and links, each is stopped once and none is lost. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
+import { HiveKeeping, hivesLive } from "../../src/daemons/queen/hives.js"
+import { HiveUnreachable } from "../../src/domain/errors/Hive.js"
+import { HiveStarted } from "../../src/domain/Hive.js"
+import { QueenId } from "../../src/domain/Ids.js"
+import { Hives } from "../../src/services/Hives.js"
+import { NodeRegistry } from "../../src/services/NodeRegistry.js"
+import type { CommandResult } from "../../src/services/Ssh.js"
+import { PoolWorkers } from "../../src/services/WorkerRegistry.js"
+import { HiveClientTest } from "../../src/testing/HiveClientTest.js"
+import { SshTest } from "../../src/testing/SshTest.js"
+import { TestRbee, type TestServices, type TestWorld } from "../../src/testing/TestRbee.js"
+import { handle, node, workstation } from "../support/samples.js"
+
+const done = (stdout = ""): CommandResult => ({ exit_code: 0, stdout, stderr: "" })
+
+const started = Schema.encodeSync(Schema.parseJson(HiveStarted))({
+  pid: 4000,
+  port: 9200,
+  host: "127.0.0.1",
+  token: Redacted.make("hive-token"),
+  version: "0.1.0",
+  started: true
+})
+
+/** A machine with rbee on it, where `hive start` takes that long. */
+const machine = (start_takes = 0): TestWorld => ({
+  nodes: [node()],
+  hosts: {
+    "workstation.lan": {
+      run: ([program = "", verb]) => {
+        if (verb === "--version") return done("0.1.0\n")
+        if (verb === "start")
+          return Effect.delay(
+            Effect.sync(() => done(started)),
+            start_takes
+          )
+        return done(program === "echo" ? "test\n" : "")
+      }
+    }
+  },
+  hive: { workers: [handle()] }
+})
+
+const lease = { queen_id: QueenId.make("queen-1"), ttl_s: 120 }
+
+/** Runs a test with a queen's hives over a world of doubles. */
+const withHives =
+  (world: TestWorld = machine()) =>
+  <A, E>(test: Effect.Effect<A, E, TestServices | Hives | HiveKeeping | Scope.Scope>): Effect.Effect<A, E> =>
+    test.pipe(Effect.scoped, Effect.provide(Layer.provideMerge(Layer.fresh(hivesLive(lease)), TestRbee.with(world))))
+
+const connect = Effect.flatMap(Hives, (hives) => hives.connect(node()))
+const workers = Effect.map(
+  Effect.flatMap(PoolWorkers, (pool) => pool.list),
+  (list) => list.map(({ id }) => id)
+)
+const status = Effect.map(
+  Effect.flatMap(NodeRegistry, (registry) => registry.find(workstation)),
+  (found) => found.status
+)
+const startsAsked = Effect.map(
+  Effect.flatMap(SshTest, (ssh) => ssh.commandsOn("workstation.lan")),
+  (commands) => commands.filter(([, verb]) => verb === "start").length
+)
+const calls = (tag: "renewed" | "released") =>
+  Effect.map(
+    Effect.flatMap(HiveClientTest, (hive) => hive.journal),
+    (journal) => journal.filter(({ _tag }) => _tag === tag).length
+  )
+const tunnelsOpen = Effect.map(
+  Effect.flatMap(SshTest, (ssh) => ssh.journal),
+  (journal) =>
+    journal.filter(({ _tag }) => _tag === "forwarded").length -
+    journal.filter(({ _tag }) => _tag === "unforwarded").length
+)
+/** The tag of the error that connecting fails with. */
+const refusal = Effect.map(Effect.flip(connect), ({ _tag }) => _tag)
+/** Lets every fiber run until it waits. */
+const settle = TestClock.adjust(0)
+const cutLink = Effect.flatMap(HiveClientTest, (hive) =>
+  hive.cut(new HiveUnreachable({ node: workstation, attempts: 1, reason: "no sign of life" }))
+)
+
+describe("a hive", () => {
+  it.effect("is started once for two requests at a time, and its workers are known", () =>
+    Effect.gen(function* () {
+      const two = yield* Effect.fork(Effect.all([connect, connect], { concurrency: 2 }))
+      yield* TestClock.adjust("1 second")
+      const [one, other] = yield* Fiber.join(two)
+      assert.deepStrictEqual(one, other)
+      assert.strictEqual(yield* startsAsked, 1)
+      yield* settle
+      assert.deepStrictEqual(yield* workers, ["w-1"])
+      assert.strictEqual(yield* status, "reachable")
+    }).pipe(withHives(machine(500)))
+  )
+
+  it.effect("whose request is cancelled while it starts is held all the same, and stopped with the queen", () =>
+    Effect.gen(function* () {
+      const request = yield* Effect.fork(connect)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* startsAsked, 1)
+      yield* Fiber.interrupt(request) // at once: nobody waits for the start's end here
+      const { releaseAll } = yield* HiveKeeping
+      const releasing = yield* Effect.fork(releaseAll)
+      yield* settle
+      assert.strictEqual(yield* calls("released"), 0)
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(releasing)
+      assert.strictEqual(yield* calls("released"), 1)
+      assert.strictEqual(yield* tunnelsOpen, 0)
+    }).pipe(withHives(machine(5000)))
+  )
+
+  it.effect("is not asked for any more once the queen gives its hives up", () =>
+    Effect.gen(function* () {
+      yield* Effect.flatMap(HiveKeeping, ({ releaseAll }) => releaseAll)
+      assert.strictEqual(yield* refusal, "WorkerDraining")
+      assert.strictEqual(yield* startsAsked, 0)
+    }).pipe(withHives())
+  )
+
+  it.effect("keeps its tunnel until it has told how its shutdown went, though it closes its events first", () =>
+    Effect.gen(function* () {
+      yield* connect
+      const hives = yield* Hives
+      const releasing = yield* Effect.fork(hives.release(workstation))
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(yield* tunnelsOpen, 1)
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(releasing)
+      assert.strictEqual(yield* tunnelsOpen, 0)
+      assert.strictEqual(yield* calls("released"), 1)
+    }).pipe(withHives({ ...machine(), hive: { stop_takes: "3 seconds" } }))
+  )
+
+  it.effect("has its lease renewed while it is held, and not after it was given up", () =>
+    Effect.gen(function* () {
+      yield* connect
+      yield* settle
+      const before = yield* calls("renewed")
+      yield* TestClock.adjust("61 seconds")
+      assert.strictEqual(yield* calls("renewed"), before + 2)
+      yield* Effect.flatMap(Hives, (hives) => hives.release(workstation))
+      const after = yield* calls("renewed")
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual(yield* calls("renewed"), after)
+    }).pipe(withHives())
+  )
+})
+
+describe("a link that is lost", () => {
+  it.effect("is made anew: the hive is not started again, its workers are there once", () =>
+    Effect.gen(function* () {
+      const ssh = yield* SshTest
+      yield* connect
+      yield* settle
+      yield* ssh.change("workstation.lan", { fault: "timeout" })
+      yield* cutLink
+      yield* TestClock.adjust("60 seconds")
+      assert.strictEqual(yield* status, "unreachable")
+      assert.strictEqual(yield* refusal, "SshConnectionTimeout") // a request is told at once what is the matter
+      yield* ssh.change("workstation.lan", { fault: null })
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* status, "reachable")
+      assert.deepStrictEqual(yield* workers, ["w-1"])
+      yield* connect
+      assert.strictEqual(yield* startsAsked, 1)
+      assert.strictEqual(yield* tunnelsOpen, 1)
+    }).pipe(withHives())
+  )
+
+  it.effect("to a machine whose hive is gone is the end of that hive: the next request starts another", () =>
+    Effect.gen(function* () {
+      const hive = yield* HiveClientTest
+      yield* connect
+      yield* settle
+      const fault = new HiveUnreachable({ node: workstation, attempts: 3, reason: "ECONNREFUSED" })
+      yield* hive.change({ fault })
+      yield* cutLink
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* workers, [])
+      assert.strictEqual(yield* tunnelsOpen, 0)
+      yield* hive.change({ fault: null })
+      yield* connect
+      assert.strictEqual(yield* startsAsked, 2)
+    }).pipe(withHives())
+  )
+
+  it.effect("to a machine that shows another key is not taken up again", () =>
+    Effect.gen(function* () {
+      const ssh = yield* SshTest
+      yield* connect
+      yield* settle
+      yield* ssh.change("workstation.lan", {
+        fingerprint: `SHA256:${"1".repeat(43)}`,
+        recorded: `SHA256:${"0".repeat(43)}`
+      })
+      yield* cutLink
+      yield* TestClock.adjust("60 seconds")
+      assert.deepStrictEqual(yield* workers, [])
+      assert.strictEqual(yield* refusal, "SshHostKeyMismatch")
+    }).pipe(withHives())
+  )
+})

@@ -1,0 +1,52 @@
+/** A hive that takes connections and never answers: every call ends in its time, whatever region it is made in. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { QueenId } from "../../../src/domain/Ids.js"
+import { HiveClientHttp } from "../../../src/layers/http/HiveClientHttp.js"
+import { HiveClient } from "../../../src/services/HiveClient.js"
+import { layerSettingsTest } from "../../../src/testing/SettingsTest.js"
+import { hiveAddress } from "../../support/samples.js"
+import { tcpServer } from "../../support/tcp.js"
+
+const http_total = Duration.millis(300)
+/** Retries wait at most 0.36 s between them, on top of it where it is as short as here; the rest is for a busy machine. */
+const slack_ms = 360 + 1000
+
+const client = Layer.provide(HiveClientHttp, layerSettingsTest({ timeouts: { http_total } }))
+
+const mute = Effect.map(
+  tcpServer(() => {}),
+  ({ port, sockets }) => ({
+    address: hiveAddress({ url: `http://127.0.0.1:${port}`, token: Redacted.make("s3cret") }),
+    sockets
+  })
+)
+
+describe("a hive that never answers", () => {
+  for (const [name, call] of [
+    ["health", (hives, address) => hives.health(address)],
+    ["backends", (hives, address) => hives.backends(address)],
+    ["renewLease", (hives, address) => hives.renewLease(address, { queen_id: QueenId.make("queen-1"), ttl_s: 60 })]
+  ] as const satisfies ReadonlyArray<
+    readonly [
+      string,
+      (hives: HiveClient["Type"], address: ReturnType<typeof hiveAddress>) => Effect.Effect<unknown, unknown>
+    ]
+  >) {
+    it.scopedLive(`${name} ends within its time, and lets go of the connection`, () =>
+      Effect.gen(function* () {
+        const { address, sockets } = yield* mute
+        const hives = yield* HiveClient
+        const [took, error] = yield* Effect.timed(Effect.flip(call(hives, address)))
+        assert.deepInclude(error, { _tag: "HiveUnreachable" })
+        assert.isBelow(Duration.toMillis(took), Duration.toMillis(http_total) + slack_ms)
+        for (const socket of sockets) {
+          yield* Effect.async<void>((resume) => void socket.once("end", () => resume(Effect.void)).resume())
+        }
+      }).pipe(Effect.provide(client))
+    )
+  }
+})
