@@ -6,10 +6,11 @@ import * as DateTime from "effect/DateTime"
 import { create, extract } from "tar"
 import type { PackedFile } from "./closure.js"
 
-/** Remembers no file: tar would store one that it met under another name as a link to that name, which we change. */
-class NoLinks extends Map<`${number}:${number}`, string> {
-  override readonly get = () => undefined
-}
+/**
+ * What tar is to know of a file: nothing of its other names on this disk. Those it would make links to each other, under the
+ * names that they have here, which are not the ones that we give them.
+ */
+const statOf = async (path: string): Promise<Fs.Stats> => Object.assign(await Fs.promises.stat(path), { nlink: 1 })
 
 /**
  * Writes the files into an archive. Only their places, contents and modes count, so that the same files make the same archive:
@@ -19,6 +20,7 @@ export const writeArchive = async (file: string, files: ReadonlyArray<PackedFile
   // A file may have several places: a package that two others have below them.
   const places = new Map<string, Array<string>>()
   for (const { from, to } of files) places.set(from, [...(places.get(from) ?? []), to])
+  const statCache = new Map(await Promise.all(files.map(async ({ from }) => [from, await statOf(from)] as const)))
   await create(
     {
       file,
@@ -27,8 +29,7 @@ export const writeArchive = async (file: string, files: ReadonlyArray<PackedFile
       portable: true,
       follow: true,
       mtime: DateTime.toDateUtc(DateTime.unsafeMake(0)),
-      linkCache: new NoLinks(),
-      jobs: 1, // in the order of the list
+      statCache,
       onWriteEntry: (entry) => {
         entry.path = places.get(entry.absolute)?.shift() ?? entry.path
       }
