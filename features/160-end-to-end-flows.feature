@@ -62,3 +62,30 @@ Feature: End to end
     And nothing was told of phases 4 to 11
     And both answers are the same text
     And all of them are still running, and nothing else
+
+  @E2E-1 @E2E-2 @EH-003a @real
+  Scenario: Two machines in one pool, the link to one cut in the middle of an answer, and healed
+    Given the machines "attic" and "cellar", each with a network of its own
+    And a model whose stories do not end
+    And a queen is running
+    When I run `rbee infer --node cellar --prompt "Once upon a time" --max-tokens 20 --seed 7`
+    Then the exit code is 0
+    And a hive and a worker run on "cellar"
+    When I start `rbee infer --node attic --model {endless model} --prompt "Once upon a time" --max-tokens 4000 --ctx-size 4096`
+    And the first tokens are there
+    Then a hive and a worker run on "attic"
+    When the link to "attic" is cut
+    And I run `rbee infer --node cellar --prompt "Once upon a time" --max-tokens 20 --seed 7`
+    Then the exit code is 0
+    And stderr contains "Reusing idle worker"
+    And the first answer breaks off within 40 seconds
+    And within 40 seconds "attic" is unreachable
+    And within 10 seconds "cellar" is reachable
+    When the link to "attic" is healed
+    Then within 10 seconds "attic" is reachable
+    And everything that ran on the machines still runs
+    When I run `rbee infer --node attic --model {endless model} --prompt "Once upon a time" --max-tokens 8 --ctx-size 4096` until a slot is free
+    Then the exit code is 0
+    And stderr contains "Reusing"
+    And nothing was told of phases 4 to 11
+    And everything that ran on the machines still runs

@@ -4,6 +4,7 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import { World } from "@cucumber/cucumber"
+import { startHost, type TestHost } from "../../test/support/netns.js"
 import { freePort, type SshdOptions, startSshd, type TestSshd } from "../../test/support/sshd.js"
 import { RbeeCommand } from "./command.js"
 import { writeEndlessModel } from "./models.js"
@@ -19,6 +20,14 @@ const somePorts = () => {
   return { RBEE_WORKER_PORT_START: `${first}`, RBEE_WORKER_PORT_END: `${first + 19}` }
 }
 
+/** A machine with a network of its own, so that its link can be cut. */
+export interface NetworkedMachine {
+  readonly host: TestHost
+  readonly sshd: TestSshd
+  /** RBEE_HOME there. */
+  readonly home: string
+}
+
 /** A scenario's world. */
 export class RbeeWorld extends World {
   /** Removed at the end. */
@@ -30,6 +39,8 @@ export class RbeeWorld extends World {
   /** The machine that is reached by SSH, once there is one, and rbee's folder on it. */
   machine: TestSshd | undefined
   installPath = root
+  /** The machines with networks of their own, by their nodes' names. */
+  readonly machines = new Map<string, NetworkedMachine>()
   /** What answers there in the place of a hive, once there is one. */
   standIn: StandIn | undefined
   /** Every command that was run, in order. */
@@ -91,6 +102,25 @@ export class RbeeWorld extends World {
     return this.machine
   }
 
+  /** One more machine, with a network of its own; features may call its address `{name address}`. */
+  readonly startNetworked = async (name: string): Promise<void> => {
+    const host = startHost()
+    this.closers.push(async () => host.remove())
+    const user = Path.join(this.folder, name)
+    const home = Path.join(user, "rbee")
+    await Fs.mkdir(user)
+    const sshd = await startSshd({ on: host, env: this.#userEnv(user, home) })
+    this.closers.push(sshd.stop)
+    this.machines.set(name, { host, sshd, home })
+  }
+
+  /** A machine with a network of its own. */
+  readonly networked = (name: string): NetworkedMachine => {
+    const found = this.machines.get(name)
+    if (found === undefined) throw new Error(`no machine ${name} in this scenario`)
+    return found
+  }
+
   /** The machine of this scenario, with something in the place of its hive. */
   get hive(): StandIn {
     if (this.standIn === undefined) throw new Error("this scenario has no stand-in for a hive")
@@ -126,9 +156,9 @@ export class RbeeWorld extends World {
   }
 
   /** The arguments that add this scenario's machine as a node. */
-  readonly addNode = (name: string, key = this.sshd.keyPath): ReadonlyArray<string> => [
-    ...["setup", "add-node", "--name", name, "--ssh-host", this.sshd.host, "--ssh-port", `${this.sshd.port}`],
-    ...["--ssh-user", this.sshd.user, "--ssh-key", key],
+  readonly addNode = (name: string, key?: string, { host, port, user, keyPath } = this.sshd): ReadonlyArray<string> => [
+    ...["setup", "add-node", "--name", name, "--ssh-host", host, "--ssh-port", `${port}`],
+    ...["--ssh-user", user, "--ssh-key", key ?? keyPath],
     ...["--git-repo", "https://example.org/rbee.git", "--install-path", this.installPath]
   ]
 
@@ -139,8 +169,13 @@ export class RbeeWorld extends World {
     return command
   }
 
-  /** What runs of this scenario, on either machine. */
-  readonly processes = (): Promise<ReadonlyArray<RbeeProcess>> => processesOf([this.home, this.nodeHome])
+  /** RBEE_HOME of every machine. */
+  get #homes(): ReadonlyArray<string> {
+    return [this.home, this.nodeHome, ...[...this.machines.values()].map(({ home }) => home)]
+  }
+
+  /** What runs of this scenario, on any machine. */
+  readonly processes = (): Promise<ReadonlyArray<RbeeProcess>> => processesOf(this.#homes)
 
   /** Makes the model that features call `{endless model}`. */
   readonly writeEndlessModel = async (): Promise<void> => {
@@ -181,16 +216,16 @@ export class RbeeWorld extends World {
       }
     } finally {
       await this.machine?.stop()
-      await Promise.all(this.closers.map((stop) => stop()))
+      for (const stop of this.closers.reverse()) await stop()
       await Fs.rm(this.folder, { recursive: true, force: true, maxRetries: 3 })
     }
     return left
   }
 
-  /** What the daemons of both machines logged last. */
+  /** What the daemons of all machines logged last. */
   readonly logs = async (): Promise<string> => {
     const texts = await Promise.all(
-      [this.home, this.nodeHome].map(async (home) => {
+      this.#homes.map(async (home) => {
         const folder = Path.join(home, "logs")
         const names = await Fs.readdir(folder).catch(() => [])
         return Promise.all(

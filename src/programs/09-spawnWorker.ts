@@ -5,7 +5,6 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
-import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { isLoopback, localUrl } from "../domain/Address.js"
@@ -128,9 +127,7 @@ const whenReady = ({ order, id, key, port, log_path }: Starting) =>
       const client = yield* WorkerClient
       const worker = { url: localUrl(isLoopback(order.host) ? "127.0.0.1" : order.host, port), api_key: key }
       const called = yield* Effect.flatMap(ReadyCalls, (calls) => calls.expect(id, key))
-      const up = client
-        .isUp(worker)
-        .pipe(Effect.repeat({ until: (yes) => yes, schedule: Schedule.spaced("25 millis") }))
+      const up = Effect.eventually(Effect.tapError(client.ping(worker), () => Effect.sleep("25 millis")))
       yield* Effect.timeoutFail(up, {
         duration: worker_start,
         onTimeout: () =>

@@ -117,8 +117,10 @@ const explainCut = Effect.fnUntraced(function* (
   { reason }: StreamCut
 ) {
   const kept = yield* keep(request, received)
-  const { isUp } = yield* WorkerClient
-  return yield* (yield* isUp(address)) ? new WorkerConnectionLost({ ...kept, reason }) : new WorkerCrashed(kept)
+  const { ping } = yield* WorkerClient
+  // A worker that nobody can reach may well be alive: only where its port is closed it is known to be gone.
+  const isGone = yield* Effect.match(ping(address), { onSuccess: () => false, onFailure: ({ refused }) => refused })
+  return yield* isGone ? new WorkerCrashed(kept) : new WorkerConnectionLost({ ...kept, reason })
 })
 
 const explainStall = Effect.fnUntraced(function* (

@@ -32,8 +32,8 @@ export type WorkerRefusal =
 export class WorkerClient extends Context.Tag("rbee/WorkerClient")<
   WorkerClient,
   {
-    /** Whether the worker's server is up; asked once. */
-    readonly isUp: (worker: WorkerAddress) => Effect.Effect<boolean>
+    /** Succeeds where the worker's server is up; asked once. */
+    readonly ping: (worker: WorkerAddress) => Effect.Effect<void, StreamCut>
     /** What the worker does at this moment; asked once, with little patience. */
     readonly status: (
       worker: WorkerAddress

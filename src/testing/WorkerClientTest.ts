@@ -24,6 +24,8 @@ export interface Breakdown {
 /** What workers are like; what is left out is well. */
 export interface WorkerClientTestOptions {
   readonly up?: boolean
+  /** Whether there is a way to it at all. */
+  readonly reachable?: boolean
   readonly state?: WorkerState
   readonly slots_available?: number
   /** The answer's tokens. */
@@ -69,6 +71,7 @@ export class WorkerClientTest extends Context.Tag("rbee/WorkerClientTest")<
 
 const defaults: Required<WorkerClientTestOptions> = {
   up: true,
+  reachable: true,
   state: "idle",
   slots_available: 1,
   script: ["Once", " upon", " a", " time"],
@@ -83,12 +86,13 @@ const defaults: Required<WorkerClientTestOptions> = {
 }
 
 const gone = new StreamCut({ begun: false, refused: true, reason: "ECONNREFUSED" })
+const unreachable = new StreamCut({ begun: false, refused: false, reason: "no answer in time" })
 const brokenOff = new StreamCut({ begun: true, refused: false, reason: "the stream ended before its last event" })
 
 const make = (options: WorkerClientTestOptions) => {
   let worker = { ...defaults, ...options }
   const { note, entries } = makeJournal<WorkerCall>()
-  const check = Effect.suspend(() => (worker.up ? Effect.void : gone))
+  const check = Effect.suspend(() => (!worker.reachable ? unreachable : worker.up ? Effect.void : gone))
 
   const refuse = Effect.suspend(() => {
     if (worker.refusal !== null) return Effect.fail(worker.refusal)
@@ -98,7 +102,7 @@ const make = (options: WorkerClientTestOptions) => {
   })
 
   const client = WorkerClient.of({
-    isUp: () => Effect.sync(() => worker.up),
+    ping: () => check,
     status: () => Effect.as(check, { state: worker.state, slots_available: worker.slots_available }),
     loading: () =>
       Stream.unwrap(

@@ -179,6 +179,28 @@ describe("a link that is lost", () => {
     }).pipe(withHives())
   )
 
+  it.effect("and is not known to be lost by SSH yet is no end of the hive either", () =>
+    Effect.gen(function* () {
+      const ssh = yield* SshTest
+      const hive = yield* HiveClientTest
+      yield* connect
+      yield* settle
+      // The connection is there still, but nothing comes through it.
+      const { run } = machine().hosts?.["workstation.lan"] ?? {}
+      yield* ssh.change("workstation.lan", { run: () => Effect.fail({ reason: "no answer within 30s" }) })
+      yield* hive.change({ fault: new HiveUnreachable({ node: workstation, attempts: 3, reason: "no answer" }) })
+      yield* cutLink
+      yield* TestClock.adjust("60 seconds")
+      assert.strictEqual(yield* status, "unreachable")
+      yield* ssh.change("workstation.lan", { ...(run && { run }) })
+      yield* hive.change({ fault: null })
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* status, "reachable")
+      yield* connect
+      assert.strictEqual(yield* startsAsked, 1)
+    }).pipe(withHives())
+  )
+
   it.effect("to a machine whose hive is gone is the end of that hive: the next request starts another", () =>
     Effect.gen(function* () {
       const hive = yield* HiveClientTest

@@ -131,6 +131,17 @@ describe("phase 13: executeInference", () => {
       }).pipe(withWorker({ breakdown: { after: 2, how: "cut" } }))
     )
 
+    it.effect("is a lost connection where there is no way to the worker either", () =>
+      Effect.gen(function* () {
+        const { change } = yield* WorkerClientTest
+        const losing = Stream.runForEach(events, () => change({ reachable: false }))
+        yield* failsWith(
+          losing,
+          new WorkerConnectionLost({ ...partial, reason: "the stream ended before its last event" })
+        )
+      }).pipe(withWorker({ breakdown: { after: 2, how: "cut" } }))
+    )
+
     it.effect("before the first token: nothing to be saved", () =>
       Effect.gen(function* () {
         yield* failsWith(

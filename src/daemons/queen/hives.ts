@@ -61,7 +61,8 @@ export class HiveKeeping extends Context.Tag("rbee/queen/HiveKeeping")<
 const atFault: ReadonlySet<ConnectHiveError["_tag"]> = new Set([
   "SshConnectionTimeout",
   "SshConnectionRefused",
-  "SshHostUnknown"
+  "SshHostUnknown",
+  "SshCommandFailed"
 ])
 
 const stopped: Stopped = "stopped"
@@ -139,10 +140,20 @@ const make = (lease: Lease) =>
       )
     })
 
-    /** Whether the hive answers, once its machine does. */
+    /** Fails where the machine does not answer: a connection that is there may be a dead one still. */
+    const machineAnswers = (node: NodeRecord) =>
+      isLocal(node)
+        ? Effect.void
+        : Effect.scoped(
+            Effect.flatMap(ssh.session(node, "refuse-unknown"), (session) => Effect.asVoid(session.exec(["true"])))
+          )
+
+    /** Whether the hive answers, once its machine does. Only one that is silent between two signs of its machine is gone. */
     const answers = Effect.fnUntraced(function* (node: NodeRecord, { address }: HiveConnection) {
-      if (!isLocal(node) && node.transport === "ssh") yield* Effect.scoped(ssh.session(node, "refuse-unknown"))
-      return Option.isSome(yield* Effect.option(client.health(address)))
+      yield* machineAnswers(node)
+      const well = Option.isSome(yield* Effect.option(client.health(address)))
+      if (!well) yield* machineAnswers(node)
+      return well
     })
 
     /**
@@ -159,15 +170,18 @@ const make = (lease: Lease) =>
       const again = Effect.gen(function* () {
         const problem = yield* watch(node, connection)
         yield* Ref.set(up, false)
+        yield* note(node, problem)
         yield* Effect.logWarning(`lost the hive on ${name}: ${problem}`)
         const back = yield* answers(node, connection).pipe(
-          Effect.tapError((error) => note(node, describe(error).message)),
+          Effect.tapBoth({
+            onFailure: (error) => note(node, describe(error).message),
+            onSuccess: () => note(node, null)
+          }),
           Effect.retry({ schedule: untilBack, while: ({ _tag }) => atFault.has(_tag) }),
           Effect.orElseSucceed(() => false) // another machine's key, or ours no longer welcome: no hive of ours
         )
         if (back) {
           yield* Ref.set(up, true)
-          yield* note(node, null)
           yield* Effect.logInfo(`the hive on ${name} is back`)
         }
         return back

@@ -45,10 +45,11 @@ const make = Effect.gen(function* () {
   const streams = yield* HttpApiClient.make(WorkerStreams, { transformClient })
 
   return WorkerClient.of({
-    isUp: (worker) =>
+    ping: (worker) =>
       aimedAt(at(worker))(api.open.health({})).pipe(
         Effect.timeout(timeouts.http_connect),
-        Effect.match({ onFailure: () => false, onSuccess: () => true })
+        Effect.mapError(cut),
+        Effect.asVoid
       ),
     status: (worker) =>
       aimedAt(at(worker))(api.worker.status({})).pipe(Effect.timeout("2 seconds"), Effect.mapError(cut)),

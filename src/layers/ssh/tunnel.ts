@@ -70,7 +70,8 @@ const sockets_max = 256
 /**
  * Listens on a free local port until the scope ends, and carries each of its connections to the port of the node's loopback.
  * `connect` is asked at once, so that a node that cannot be had is told at once, and again for each client, for as long as
- * it lasts: so the port stays the same when the connection is lost and made anew. A client that cannot be served is reset.
+ * it lasts: so the port stays the same when the connection is lost and made anew. A client for whom nothing listens there is reset, as
+ * by the node itself; one that comes while there is no way to the node gets no answer, which tells nothing of what runs there.
  */
 export const openTunnel = (
   connect: Effect.Effect<Connection, TunnelProblem, Scope.Scope>,
@@ -122,8 +123,10 @@ const carry = (connect: Effect.Effect<Connection, TunnelProblem, Scope.Scope>, p
     socket.once("close", leave)
     return Effect.sync(() => socket.off("close", leave))
   })
+  // What it wrote is read first: closing on unread bytes is a reset.
+  const hangUp = Effect.sync(() => socket.resume().end())
   return Effect.gen(function* () {
-    const connection = yield* connect
+    const connection = yield* Effect.tapError(connect, () => Effect.zipRight(hangUp, closed))
     const channel = yield* connection.reach(socket.remotePort ?? 0, "127.0.0.1", port)
     yield* Effect.acquireRelease(
       Effect.sync(() => connection.onClose(() => socket.resetAndDestroy())),
