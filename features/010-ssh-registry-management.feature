@@ -60,7 +60,7 @@ Feature: SSH registry management
 
     @SSH-8
     Scenario: A key that does not exist is refused before a queen is asked
-      When I run `rbee setup add-node --name workstation --ssh-host 127.0.0.1 --ssh-user me --ssh-key {folder}/no-such-key --git-repo https://example.org/rbee.git --install-path /opt/rbee`
+      When I run `rbee setup add-node --name workstation --ssh-host 127.0.0.1 --ssh-user me --ssh-key {folder}/no-such-key`
       Then the exit code is 1
       And stderr contains "SSH key not found: {folder}/no-such-key"
       And stdout is empty

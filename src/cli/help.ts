@@ -40,7 +40,7 @@ export const pages: Readonly<Record<string, HelpPage>> = {
     ],
     examples: [
       [
-        "rbee setup add-node --name workstation --ssh-host 192.168.1.20 \\\n      --ssh-user me --git-repo https://… --install-path '~/rbee'",
+        "rbee setup add-node --name workstation --ssh-host 192.168.1.20 --ssh-user me",
         "an alias of ~/.ssh/config is a host, too"
       ],
       ["rbee setup install --node workstation", "uploads this very package"],

@@ -51,7 +51,7 @@ const address = {
   ssh_port: Schema.Int.pipe(Schema.between(1, 65535)),
   ssh_user: UserName,
   ssh_key_path: Schema.NullOr(KeyPath),
-  git_repo_url: GitRepo,
+  git_repo_url: Schema.NullOr(GitRepo),
   git_branch: GitBranch,
   install_path: NodePath,
   transport: Transport
@@ -68,14 +68,16 @@ export type Detection = typeof Detection.Type
 
 /**
  * What a user says about a node when adding it. Port and user left out are those of `~/.ssh/config` for that host, or 22 and
- * the user's own name; backends and devices left out are detected.
+ * the user's own name; a repository is needed for installations from git only; backends and devices left out are detected.
  */
 export const NewNode = Schema.Struct({
   ...address,
   ssh_port: Schema.optionalWith(Schema.NullOr(address.ssh_port), { default: () => null }),
   ssh_user: Schema.optionalWith(Schema.NullOr(address.ssh_user), { default: () => null }),
   ssh_key_path: Schema.optionalWith(address.ssh_key_path, { default: () => null }),
+  git_repo_url: Schema.optionalWith(address.git_repo_url, { default: () => null }),
   git_branch: Schema.optionalWith(address.git_branch, { default: () => "main" }),
+  install_path: Schema.optionalWith(address.install_path, { default: () => "~/rbee" }),
   transport: Schema.optionalWith(Transport, { default: () => "ssh" as const }),
   backends: Schema.optional(Detection.fields.backends),
   devices: Schema.optional(DeviceCounts)
@@ -137,7 +139,7 @@ export const localhostNode: NodeRecord = {
   ssh_port: 22,
   ssh_user: "nobody",
   ssh_key_path: null,
-  git_repo_url: "file:///dev/null",
+  git_repo_url: null,
   git_branch: "main",
   install_path: "/dev/null",
   transport: "ssh",

@@ -1,5 +1,6 @@
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -39,7 +40,13 @@ const connect = Effect.fnUntraced(function* (node: NodeRecord, policy: HostKeyPo
   const where = `${node.ssh_host}:${node.ssh_port}`
   const connected = say("✅", `Connected to ${where}`)
   yield* say("🔌", `Connecting to ${where} by SSH`)
+  const { timeouts } = yield* Settings
+  const patience = say(
+    "⏳",
+    `No answer yet: there are ${delays_ms.length} attempts of ${Duration.format(timeouts.ssh_connect)} each`
+  )
   const session = yield* ssh.session(node, policy).pipe(
+    Effect.raceFirst(Effect.zipRight(Effect.delay(patience, "2 seconds"), Effect.never)),
     Effect.tapErrorTag("SshAuthenticationFailed", () => connected),
     Effect.tapErrorTag("SshConnectionTimeout", tellAttempts)
   )

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { describe } from "../domain/errors/Catalogue.js"
+import { contactFailed } from "../domain/Contact.js"
 import type { NodeNotFound, RegistryUnavailable } from "../domain/errors/Hive.js"
 import type { InstallError, SshPreflightError } from "../domain/errors/Phases.js"
 import { InvalidRequest } from "../domain/errors/Request.js"
@@ -35,5 +35,5 @@ export const equipNode: (
     const probed = yield* probeNode(node, "refuse-unknown")
     yield* registry.update({ ...probed.node, ...Option.getOrElse(probed.detected, () => ({})) })
     return installed
-  }).pipe(Effect.tapError((error) => Effect.ignoreLogged(registry.noteContact(name, describe(error).message))))
+  }).pipe(Effect.tapError((error) => Effect.ignoreLogged(registry.noteContact(name, contactFailed(error)))))
 })

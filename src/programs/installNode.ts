@@ -106,8 +106,14 @@ const sendPackage = Effect.fnUntraced(function* (node: NodeRecord, session: SshS
 const build_bytes = 1.5e9
 
 const buildThere = Effect.fnUntraced(function* (node: NodeRecord, session: SshSession, facts: NodeFacts) {
+  const { git_repo_url: url, git_branch: branch } = node
+  if (url === null) {
+    return yield* failed(node, "preflight", "the node names no git repository", {
+      suggestion: `Name one: rbee setup update-node --name ${node.node_name} --git-repo URL`
+    })
+  }
   yield* refuseIfFull(node, facts, build_bytes)
-  const source = { from: "git" as const, url: node.git_repo_url, branch: node.git_branch }
+  const source = { from: "git" as const, url, branch }
   return yield* installThere(node, session, source, () => Effect.void) // it asks for no package
 })
 

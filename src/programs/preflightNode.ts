@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { describe } from "../domain/errors/Catalogue.js"
+import { contactFailed } from "../domain/Contact.js"
 import type { NodeNotFound, RegistryUnavailable, VersionMismatch } from "../domain/errors/Hive.js"
 import type { ConnectHiveError } from "../domain/errors/Phases.js"
 import type { NodePreflight } from "../domain/Hive.js"
@@ -44,6 +44,6 @@ const silent: Narrator["Type"] = { report: () => Effect.void }
 const testSsh = Effect.fnUntraced(function* (node: NodeRecord) {
   const registry = yield* NodeRegistry
   return yield* Effect.scoped(sshPreflight(node)).pipe(
-    Effect.tapError((error) => Effect.ignoreLogged(registry.noteContact(node.node_name, describe(error).message)))
+    Effect.tapError((error) => Effect.ignoreLogged(registry.noteContact(node.node_name, contactFailed(error))))
   )
 })

@@ -1,6 +1,7 @@
 /** The queen's table of nodes. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type { Contact } from "../domain/Contact.js"
 import type { NodeAlreadyExists, NodeNotFound, RegistryUnavailable } from "../domain/errors/Hive.js"
 import type { NodeName } from "../domain/Ids.js"
 import type { NodeRecord } from "../domain/Node.js"
@@ -15,7 +16,7 @@ export class NodeRegistry extends Context.Tag("rbee/NodeRegistry")<
     /** Puts a record in the place of the one of that name. */
     readonly update: (node: NodeRecord) => Effect.Effect<void, NodeNotFound | RegistryUnavailable>
     readonly remove: (name: NodeName) => Effect.Effect<void, NodeNotFound | RegistryUnavailable>
-    /** Notes that the node answered now, or why it did not. Unknown names are no error. */
-    readonly noteContact: (name: NodeName, problem: string | null) => Effect.Effect<void, RegistryUnavailable>
+    /** Notes whether the node answered just now, and what was wrong. Unknown names are no error. */
+    readonly noteContact: (name: NodeName, contact: Contact) => Effect.Effect<void, RegistryUnavailable>
   }
 >() {}

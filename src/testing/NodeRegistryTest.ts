@@ -51,15 +51,15 @@ const make = (given: ReadonlyArray<NodeRecord>) => {
       yield* check
       if (!table.delete(name)) return yield* new NodeNotFound({ node: name })
     }),
-    noteContact: Effect.fn("NodeRegistry.noteContact")(function* (name, problem) {
+    noteContact: Effect.fn("NodeRegistry.noteContact")(function* (name, { reached, problem }) {
       yield* check
       const node = table.get(name)
       if (node === undefined) return
       const now_unix = Math.floor((yield* Clock.currentTimeMillis) / 1000)
       table.set(
         name,
-        problem === null
-          ? { ...node, status: "reachable", last_error: null, last_connected_unix: now_unix }
+        reached
+          ? { ...node, status: "reachable", last_error: problem, last_connected_unix: now_unix }
           : { ...node, status: "unreachable", last_error: problem }
       )
     })

@@ -1,5 +1,6 @@
 /** Machines reached by SSH, in memory: hosts with faults, commands that are functions, and a journal. */
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -33,6 +34,8 @@ export interface NoExitCode {
 /** A host, named as nodes name it in `ssh_host`. What is left out works. */
 export interface TestHost {
   readonly fault?: SshFault | null
+  /** How long connecting takes, whatever comes of it. */
+  readonly connect_takes?: Duration.DurationInput
   /** What the host shows. */
   readonly fingerprint?: string
   /** What is on record for it: null for a host never met. By default, what it shows. */
@@ -111,6 +114,7 @@ const make = (given: Readonly<Record<string, TestHost>>, passphrases: Readonly<R
       const host = node.ssh_host
       const found = hosts.get(host)
       if (found === undefined) return yield* new SshHostUnknown({ host })
+      yield* Effect.sleep(found.connect_takes ?? 0)
       const fault = faultOf(node, found)
       if (fault !== null) return yield* fault
       const actual = found.fingerprint ?? usual_fingerprint

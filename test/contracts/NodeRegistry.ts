@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
+import { contactMade } from "../../src/domain/Contact.js"
 import { NodeAlreadyExists, NodeNotFound } from "../../src/domain/errors/Hive.js"
 import { NodeName } from "../../src/domain/Ids.js"
 import { NodeRegistry } from "../../src/services/NodeRegistry.js"
@@ -115,15 +116,17 @@ export const nodeRegistryContract = <E>(name: string, layer: Layer.Layer<NodeReg
         Effect.gen(function* () {
           yield* registry.add(node())
           yield* TestClock.setTime(5999)
-          yield* registry.noteContact(workstation, null)
+          yield* registry.noteContact(workstation, contactMade)
           const reached = node({ status: "reachable", last_connected_unix: 5 })
           assert.deepStrictEqual(yield* registry.find(workstation), reached)
           yield* TestClock.setTime(9000)
-          yield* registry.noteContact(workstation, "connection refused")
+          yield* registry.noteContact(workstation, { reached: false, problem: "connection refused" })
           const lost = { ...reached, status: "unreachable" as const, last_error: "connection refused" }
           assert.deepStrictEqual(yield* registry.find(workstation), lost)
-          yield* registry.noteContact(workstation, null)
+          yield* registry.noteContact(workstation, { reached: true, problem: "no rbee there" })
           const back = { ...reached, last_connected_unix: 9 }
+          assert.deepStrictEqual(yield* registry.find(workstation), { ...back, last_error: "no rbee there" })
+          yield* registry.noteContact(workstation, contactMade)
           assert.deepStrictEqual(yield* registry.find(workstation), back)
         })
       )
@@ -132,7 +135,7 @@ export const nodeRegistryContract = <E>(name: string, layer: Layer.Layer<NodeReg
     it.effect("contact with an unknown node is no error, and adds none", () =>
       use((registry) =>
         Effect.gen(function* () {
-          yield* registry.noteContact(other, null)
+          yield* registry.noteContact(other, contactMade)
           assert.deepStrictEqual(yield* registry.list, [])
         })
       )

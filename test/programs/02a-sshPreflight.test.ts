@@ -85,6 +85,20 @@ describe("phase 2a: sshPreflight", () => {
     }).pipe(onHost(hostWith(installed, { fault: "timeout" })))
   )
 
+  it.effect("a host that takes its time: after two seconds it is said how long that may be", () =>
+    Effect.gen(function* () {
+      const waiting = yield* Effect.fork(Effect.flip(preflight()))
+      yield* TestClock.adjust("1 second")
+      assert.lengthOf(yield* lines, 1)
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(waiting)
+      assert.deepStrictEqual((yield* lines).slice(1, 3), [
+        "No answer yet: there are 3 attempts of 10s each",
+        "Attempt 1 of 3: no answer within 10 s"
+      ])
+    }).pipe(onHost(hostWith(installed, { fault: "timeout", connect_takes: "31 seconds" })))
+  )
+
   it.effect("a refused key comes after a connection that was made, and says so (EH-001b, PF-5)", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(preflight())

@@ -4,7 +4,7 @@ import * as Fiber from "effect/Fiber"
 import { InstallFailed } from "../../src/domain/errors/Hive.js"
 import type { InstallRequest } from "../../src/domain/Install.js"
 import { Narration } from "../../src/domain/Narration.js"
-import type { InstallSource } from "../../src/domain/Node.js"
+import type { InstallSource, NodeRecord } from "../../src/domain/Node.js"
 import { installNode } from "../../src/programs/installNode.js"
 import { HivesTest } from "../../src/testing/HivesTest.js"
 import { NarratorTest } from "../../src/testing/NarratorTest.js"
@@ -23,9 +23,9 @@ const uploads = Effect.flatMap(SshTest, ({ filesOn }) => filesOn("workstation.la
 const hives = Effect.flatMap(HivesTest, ({ journal }) => journal)
 const sha256 = "5ba".padEnd(64, "0")
 
-const refused = (from: InstallSource, reason: string, suggestion: string | null) =>
+const refused = (from: InstallSource, reason: string, suggestion: string | null, of: NodeRecord = node()) =>
   failsWith(
-    installNode(node(), from),
+    installNode(of, from),
     new InstallFailed({ node: workstation, step: "preflight", reason, log_lines: [], suggestion })
   )
 
@@ -127,6 +127,18 @@ describe("installNode", () => {
       world: TestWorld = {}
     ) =>
       it.effect(what, () => Effect.zipRight(refused(from, reason, suggestion), afterwards).pipe(withNode(given, world)))
+
+    it.effect("a node that names no repository to build from", () =>
+      Effect.zipRight(
+        refused(
+          "git",
+          "the node names no git repository",
+          "Name one: rbee setup update-node --name workstation --git-repo URL",
+          node({ git_repo_url: null })
+        ),
+        afterwards
+      ).pipe(withNode({}))
+    )
 
     const install = "Install Node >=20.19 there, so that 'ssh bee@workstation.lan node --version' answers"
     const other_path = "rbee setup update-node --name workstation --install-path"

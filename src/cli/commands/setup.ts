@@ -21,9 +21,11 @@ export const addNodeOptions = {
     Options.optional
   ),
   sshKey: text("ssh-key", "private key; left out, the agent's and ~/.ssh's").pipe(Options.optional),
-  gitRepo: text("git-repo", "where rbee is installed from with install --from git"),
+  gitRepo: text("git-repo", "where rbee is installed from with install --from git").pipe(Options.optional),
   gitBranch: text("git-branch", "its branch").pipe(Options.withDefault("main")),
-  installPath: text("install-path", "rbee's folder on the node: absolute, or starting with ~/"),
+  installPath: text("install-path", "rbee's folder there: absolute, or starting with ~/; left out, ~/rbee").pipe(
+    Options.optional
+  ),
   transport: Options.choice("transport", transports).pipe(
     Options.withDescription("how its hive is reached: through SSH, or directly in a LAN"),
     Options.withDefault("ssh")

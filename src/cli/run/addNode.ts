@@ -35,9 +35,9 @@ const readNode = Effect.fnUntraced(function* (flags: AddNodeFlags) {
       ssh_port: Option.getOrNull(flags.sshPort),
       ssh_user: Option.getOrNull(flags.sshUser),
       ssh_key_path: Option.getOrNull(key),
-      git_repo_url: flags.gitRepo,
+      git_repo_url: Option.getOrNull(flags.gitRepo),
       git_branch: flags.gitBranch,
-      install_path: flags.installPath,
+      install_path: Option.getOrUndefined(flags.installPath),
       transport: flags.transport
     }),
     invalid

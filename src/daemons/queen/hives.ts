@@ -12,6 +12,7 @@ import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { type Contact, contactFailed, contactMade } from "../../domain/Contact.js"
 import { describe } from "../../domain/errors/Catalogue.js"
 import type { ConnectHiveError } from "../../domain/errors/Phases.js"
 import { WorkerDraining } from "../../domain/errors/Worker.js"
@@ -100,8 +101,8 @@ const make = (lease: Lease) =>
 
     const find = (name: NodeName) => Effect.map(Ref.get(held), HashMap.get(name))
 
-    const note = (node: NodeRecord, problem: string | null) =>
-      isLocal(node) ? Effect.void : Effect.ignoreLogged(registry.noteContact(node.node_name, problem))
+    const note = (node: NodeRecord, contact: Contact) =>
+      isLocal(node) ? Effect.void : Effect.ignoreLogged(registry.noteContact(node.node_name, contact))
 
     /** Keeps a node's workers in the pool's table, as its hive tells of them. */
     const noteEvent = (node: NodeName) => (event: HiveEvent) => {
@@ -170,12 +171,12 @@ const make = (lease: Lease) =>
       const again = Effect.gen(function* () {
         const problem = yield* watch(node, connection)
         yield* Ref.set(up, false)
-        yield* note(node, problem)
+        yield* note(node, { reached: false, problem })
         yield* Effect.logWarning(`lost the hive on ${name}: ${problem}`)
         const back = yield* answers(node, connection).pipe(
           Effect.tapBoth({
-            onFailure: (error) => note(node, describe(error).message),
-            onSuccess: () => note(node, null)
+            onFailure: (error) => note(node, contactFailed(error)),
+            onSuccess: () => note(node, contactMade)
           }),
           Effect.retry({ schedule: untilBack, while: ({ _tag }) => atFault.has(_tag) }),
           Effect.orElseSucceed(() => false) // another machine's key, or ours no longer welcome: no hive of ours
@@ -303,9 +304,9 @@ const make = (lease: Lease) =>
         Effect.gen(function* () {
           if (yield* Ref.get(closing)) return yield* new WorkerDraining()
           const connection = yield* Effect.tapError(connect(node), (error: ConnectHiveError) =>
-            note(node, describe(error).message)
+            note(node, contactFailed(error))
           )
-          yield* note(node, null)
+          yield* note(node, contactMade)
           return connection
         }),
       release: (name) =>

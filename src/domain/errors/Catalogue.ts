@@ -158,8 +158,7 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     code: "NODE_NOT_FOUND",
     status: 404,
     message: (e) => `Node '${e.node}' not found in rbee-hive registry`,
-    suggestion: (e) =>
-      `rbee setup add-node --name ${e.node} --ssh-host HOST --ssh-user USER --git-repo URL --install-path PATH`
+    suggestion: (e) => `rbee setup add-node --name ${e.node} --ssh-host HOST --ssh-user USER`
   },
   NodeAlreadyExists: {
     id: "EH-011b",
@@ -190,7 +189,7 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     status: 502,
     message: (e) => `rbee could not be installed on ${e.node} (${e.step}): ${e.reason}${lines(e.log_lines)}`,
     suggestion: (e) =>
-      e.suggestion || "What was installed there before is untouched. Mend the cause and run the same command again."
+      e.suggestion ?? "What was installed there before is untouched. Mend the cause and run the same command again."
   },
   QueenUnreachable: {
     actor: "rbee-keeper",

@@ -35,7 +35,7 @@ export class InstallFailed extends Schema.TaggedError<InstallFailed>()("InstallF
   step: Schema.String,
   reason: Schema.String,
   log_lines: Schema.Array(Schema.String),
-  suggestion: Schema.NullOr(Schema.String)
+  suggestion: Schema.NullOr(Schema.String.pipe(Schema.pattern(/\S/)))
 }) {}
 
 /** The hive's process did not come up on the node. */

@@ -52,11 +52,11 @@ const make = (database: string) =>
         const removed = yield* guarded(sql`DELETE FROM beehives WHERE node_name = ${name} RETURNING node_name`)
         if (removed.length === 0) return yield* new NodeNotFound({ node: name })
       }),
-      noteContact: Effect.fn("NodeRegistry.noteContact")(function* (name, problem) {
+      noteContact: Effect.fn("NodeRegistry.noteContact")(function* (name, { reached, problem }) {
         const now_unix = Math.floor((yield* Clock.currentTimeMillis) / 1000)
         yield* guarded(
-          problem === null
-            ? sql`UPDATE beehives SET status = 'reachable', last_error = NULL, last_connected_unix = ${now_unix} WHERE node_name = ${name}`
+          reached
+            ? sql`UPDATE beehives SET status = 'reachable', last_error = ${problem}, last_connected_unix = ${now_unix} WHERE node_name = ${name}`
             : sql`UPDATE beehives SET status = 'unreachable', last_error = ${problem} WHERE node_name = ${name}`
         )
       })

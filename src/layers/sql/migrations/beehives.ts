@@ -13,7 +13,7 @@ export const beehivesMigrations: Migrations = {
         ssh_port INTEGER NOT NULL DEFAULT 22,
         ssh_user TEXT NOT NULL,
         ssh_key_path TEXT,
-        git_repo_url TEXT NOT NULL,
+        git_repo_url TEXT,
         git_branch TEXT NOT NULL DEFAULT 'main',
         install_path TEXT NOT NULL,
         transport TEXT NOT NULL DEFAULT 'ssh',
