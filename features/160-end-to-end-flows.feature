@@ -63,6 +63,46 @@ Feature: End to end
     And both answers are the same text
     And all of them are still running, and nothing else
 
+  @E2E-1 @real
+  Scenario: A machine with nothing but sshd and Node: install, infer, and take it all off again
+    Given a machine with nothing but sshd and Node
+    And it is the node "workstation"
+    When I run `rbee setup install --node workstation`
+    Then the exit code is 0
+    And stderr tells, in this order:
+      | queen-rbee | Looking at workstation                                    |
+      | queen-rbee | Packing rbee and what it needs to run                     |
+      | queen-rbee | Uploading                                                 |
+      | rbee-hive  | Unpacking                                                 |
+      | queen-rbee | rbee 0.1.0 is installed on workstation in {install path}  |
+      | queen-rbee | Found rbee-hive 0.1.0 at {install path}/dist/bin          |
+      | queen-rbee | Detected backends and devices: cpu 1                      |
+    And rbee is installed on the machine
+    When I run `rbee setup install --node workstation`
+    Then the exit code is 0
+    And stderr contains "rbee 0.1.0 was on workstation already: nothing to do"
+    When I run `rbee infer --node workstation --prompt "Once upon a time" --max-tokens 20 --seed 7`
+    Then the exit code is 0
+    And stdout holds a text of at least 20 characters
+    When I run `rbee setup remove-node --name workstation --purge`
+    Then the exit code is 0
+    And nothing of rbee is installed on the machine
+    And the registry is empty
+    And nothing of rbee is running
+
+  @E2E-1 @real
+  Scenario: An installation whose command is killed leaves nothing, and the next one is whole
+    Given a machine with nothing but sshd and Node
+    And it is the node "workstation"
+    When I start `rbee setup install --node workstation`
+    And it says "Unpacking"
+    And the command is killed with SIGKILL
+    Then nothing of rbee is installed on the machine
+    When I run `rbee setup install --node workstation`
+    Then the exit code is 0
+    And rbee is installed on the machine
+    And nothing of rbee is running
+
   @E2E-1 @E2E-2 @EH-003a @real
   Scenario: Two machines in one pool, the link to one cut in the middle of an answer, and healed
     Given the machines "attic" and "cellar", each with a network of its own

@@ -4,7 +4,7 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { type DataTable, Given, Then, When } from "@cucumber/cucumber"
 import { fingerprintOf, makeKey, startSshd } from "../../test/support/sshd.js"
-import { within } from "../support/eventually.js"
+import { eventually, within } from "../support/eventually.js"
 import { silentListener, slowRelay } from "../support/relay.js"
 import { startStandIn } from "../support/standIn.js"
 import { changeRow, rowsOf } from "../support/tables.js"
@@ -19,6 +19,11 @@ Given("a machine with sshd and rbee installed", async function (this: RbeeWorld)
 Given("a machine with sshd and without rbee", async function (this: RbeeWorld) {
   await this.startMachine()
   this.installPath = Path.join(this.folder, "nothing-here")
+})
+
+Given("a machine with nothing but sshd and Node", async function (this: RbeeWorld) {
+  await this.startMachine({ env: { PATH: Path.join(this.folder, "bin") } })
+  this.installPath = Path.join(this.folder, "node", "apps", "rbee")
 })
 
 Given("a machine with sshd and a stand-in for its hive", async function (this: RbeeWorld) {
@@ -121,6 +126,19 @@ Then("the registry holds just the node {string}", function (this: RbeeWorld, nam
 Then("the registry is empty", function (this: RbeeWorld) {
   assert.deepEqual(registry(this), [])
 })
+
+Then("rbee is installed on the machine", async function (this: RbeeWorld) {
+  assert.deepEqual(await installedIn(this), ["rbee"])
+})
+
+Then("nothing of rbee is installed on the machine", async function (this: RbeeWorld) {
+  // One whose asker was killed tidies up first.
+  const none = async () => ((await installedIn(this)).length === 0 ? true : undefined)
+  await eventually(none, 20_000, async () => `still there: ${await installedIn(this)}`)
+})
+
+/** What stands where rbee is to be installed, and beside it. */
+const installedIn = (world: RbeeWorld) => Fs.readdir(Path.dirname(world.installPath)).catch(() => [])
 
 Then("the machine's host key is on record", async function (this: RbeeWorld) {
   const records = await Fs.readFile(Path.join(this.home, "known_hosts"), "utf8")

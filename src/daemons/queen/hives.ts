@@ -224,7 +224,9 @@ const make = (lease: Lease) =>
       const known = yield* find(node.node_name)
       if (Option.isSome(known)) {
         const { connection, scope, up } = known.value
-        if ((yield* Ref.get(up)) || (yield* answers(node, connection))) return connection
+        if (yield* Ref.get(up)) return connection
+        yield* say("⏳", `The link to ${node.node_name} is lost: trying it again`)
+        if (yield* answers(node, connection)) return connection
         yield* drop(node.node_name, scope)
       }
       const hive_command = isLocal(node)
