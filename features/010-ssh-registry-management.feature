@@ -42,6 +42,22 @@ Feature: SSH registry management
       And stderr contains "No rbee there yet. Install it: rbee setup install --node workstation"
       And the registry holds just the node "workstation"
 
+    @SSH-2 @real
+    Scenario: A machine that does not answer is not saved
+      Given a machine with sshd and rbee installed
+      And a port where nobody ever answers
+      And the setting RBEE_TIMEOUTS_SSH_CONNECT is "400ms"
+      When I run `rbee setup add-node --name workstation --ssh-host 127.0.0.1 --ssh-port {silent port} --ssh-user me --ssh-key {key}`
+      Then the exit code is 1
+      And stderr tells, in this order:
+        | queen-rbee | Connecting to 127.0.0.1:{silent port} by SSH                                      |
+        | queen-rbee | Attempt 1 of 3: no answer within 0.4 s                                            |
+        | queen-rbee | Attempt 2 of 3, after about 200 ms: no answer within 0.4 s                        |
+        | queen-rbee | Attempt 3 of 3, after about 400 ms: no answer within 0.4 s                        |
+        | queen-rbee | SSH connection failed after 3 attempts: 127.0.0.1:{silent port}, timeout 0.4 s    |
+      And the registry is empty
+      And nothing of rbee is running
+
     @SSH-3 @real
     Scenario: A key that the machine does not know is refused
       Given a machine with sshd and rbee installed
@@ -160,4 +176,108 @@ Feature: SSH registry management
       And stderr contains "Someone may be intercepting the connection"
       And stdout is empty
       And nothing was ever started on the machine
+      And nothing of rbee is running
+
+    @SSH-12 @SSH-11 @real
+    Scenario: A new host key is accepted by its fingerprint, and by no other
+      Given a machine with sshd and rbee installed
+      And it is the node "workstation"
+      And the machine shows another host key from now on
+      When I run `rbee setup update-node --name workstation --accept-host-key SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA`
+      Then the exit code is 1
+      And stderr contains "rbee setup update-node --name workstation --accept-host-key {new fingerprint}"
+      When I run `rbee setup update-node --name workstation --accept-host-key {new fingerprint}`
+      Then the exit code is 0
+      And stderr contains "Host key {new fingerprint}"
+      When I run `rbee infer --node workstation --prompt "Once upon a time" --max-tokens 8`
+      Then the exit code is 0
+
+  Rule: What ssh knows of a machine, rbee knows
+
+    @SSH-13 @real
+    Scenario: An alias of ~/.ssh/config is all that has to be said
+      Given a machine with sshd and rbee installed
+      And this is in ~/.ssh/config:
+        """
+        Host attic
+          HostName {host}
+          Port {port}
+          User {user}
+          IdentityFile {key}
+        """
+      When I run `rbee setup add-node --name workstation --ssh-host attic --install-path {install path}`
+      Then the exit code is 0
+      And stderr contains "attic is {host} by ssh_config"
+      When I run `rbee infer --node workstation --prompt "Once upon a time" --max-tokens 8`
+      Then the exit code is 0
+      And nothing of rbee is running
+
+    @SSH-13 @real
+    Scenario: The way leads through a jump host
+      Given a machine with sshd and rbee installed
+      And a jump host with sshd
+      And this is in ~/.ssh/config:
+        """
+        Host gate
+          HostName 127.0.0.1
+          Port {jump port}
+          IdentityFile {jump key}
+        Host attic
+          HostName {host}
+          Port {port}
+          IdentityFile {key}
+          ProxyJump gate
+        """
+      When I run `rbee setup add-node --name workstation --ssh-host attic --ssh-user {user} --install-path {install path}`
+      Then the exit code is 0
+      And the way there led through the jump host
+      When I run `rbee infer --node workstation --prompt "Once upon a time" --max-tokens 8`
+      Then the exit code is 0
+      And nothing of rbee is running
+
+  Rule: rbee can be built on the machine
+
+    @SSH-5 @real
+    Scenario: Installing from the node's git repository
+      Given a machine with sshd, Node, npm and git
+      And a git repository that rbee is built from
+      When I run `rbee setup add-node --name workstation --ssh-host {host} --ssh-port {port} --ssh-user {user} --ssh-key {key} --git-repo {repository} --install-path {install path}`
+      Then the exit code is 0
+      When I run `rbee setup install --node workstation --from git`
+      Then the exit code is 0
+      And stderr tells, in this order:
+        | queen-rbee | Looking at workstation                                   |
+        | rbee-hive  | Cloning main at                                          |
+        | rbee-hive  | Building: npm ci                                         |
+        | queen-rbee | rbee 0.1.0 is installed on workstation in {install path} |
+        | queen-rbee | Found rbee-hive 0.1.0 at {install path}/dist/bin         |
+      When I run `rbee setup install --node workstation --from git`
+      Then the exit code is 0
+      And stderr contains "rbee 0.1.0 was on workstation already: nothing to do"
+      When I run `rbee infer --node workstation --prompt "Once upon a time" --max-tokens 8`
+      Then the exit code is 0
+      And nothing of rbee is running
+
+  Rule: What is known of a machine can be changed
+
+    @SSH-11 @real
+    Scenario: A change is tested before it is saved
+      Given a machine with sshd and rbee installed
+      And it is the node "workstation"
+      And a port where nobody ever answers
+      And the setting RBEE_TIMEOUTS_SSH_CONNECT is "400ms"
+      When I run `rbee setup update-node --name workstation --ssh-port {silent port} --git-branch stable`
+      Then the exit code is 1
+      And the registry holds just this node:
+        | node_name  | workstation |
+        | ssh_port   | {port}      |
+        | git_branch | main        |
+      When I run `rbee setup update-node --name workstation --git-branch stable`
+      Then the exit code is 0
+      And stderr contains "Node workstation updated"
+      And the registry holds just this node:
+        | node_name    | workstation    |
+        | ssh_port     | {port}         |
+        | git_branch   | stable         |
+        | install_path | {install path} |
       And nothing of rbee is running

@@ -3,12 +3,13 @@ import assert from "node:assert/strict"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { type DataTable, Given, Then, When } from "@cucumber/cucumber"
+import { makeRepository } from "../../test/support/gitRepository.js"
 import { fingerprintOf, makeKey, startSshd } from "../../test/support/sshd.js"
 import { eventually, within } from "../support/eventually.js"
 import { silentListener, slowRelay } from "../support/relay.js"
 import { startStandIn } from "../support/standIn.js"
 import { changeRow, rowsOf } from "../support/tables.js"
-import type { RbeeWorld } from "../support/world.js"
+import { type RbeeWorld, root } from "../support/world.js"
 
 const registry = (world: RbeeWorld) => rowsOf(Path.join(world.home, "beehives.db"), "beehives")
 
@@ -24,6 +25,26 @@ Given("a machine with sshd and without rbee", async function (this: RbeeWorld) {
 Given("a machine with nothing but sshd and Node", async function (this: RbeeWorld) {
   await this.startMachine({ env: { PATH: Path.join(this.folder, "bin") } })
   this.installPath = Path.join(this.folder, "node", "apps", "rbee")
+})
+
+Given("a machine with sshd, Node, npm and git", async function (this: RbeeWorld) {
+  await this.startMachine({ env: { PATH: process.env.PATH ?? "" } })
+  this.installPath = Path.join(this.folder, "node", "apps", "rbee")
+})
+
+Given("a git repository that rbee is built from", async function (this: RbeeWorld) {
+  const { url, commit } = await makeRepository(this.folder)
+  const [name, version] = ["rbee", "0.1.0"]
+  // What a build makes of it is the rbee under test: building that itself takes minutes, and the network.
+  const built = `#!/usr/bin/env node\nimport(${JSON.stringify(`file://${root}/dist/bin/rbee-hive.js`)})\n`
+  await commit({
+    "package.json": JSON.stringify({ name, version, scripts: { prepare: "node build.js" } }),
+    "package-lock.json": JSON.stringify({ name, version, lockfileVersion: 3, packages: { "": { name, version } } }),
+    "build.js": `const fs = require("node:fs")
+      fs.mkdirSync("dist/bin", { recursive: true })
+      fs.writeFileSync("dist/bin/rbee-hive.js", ${JSON.stringify(built)}, { mode: 0o755 })`
+  })
+  this.named.set("repository", url)
 })
 
 Given("a machine with sshd and a stand-in for its hive", async function (this: RbeeWorld) {
@@ -60,7 +81,7 @@ Given("a jump host with sshd", async function (this: RbeeWorld) {
   this.jumpLog = log
 })
 
-Given("this is in ~/.ssh/config:", async function (this: RbeeWorld, text: string) {
+Given(/^this is in ~\/\.ssh\/config:$/, async function (this: RbeeWorld, text: string) {
   const folder = Path.join(this.folder, ".ssh")
   await Fs.mkdir(folder, { recursive: true, mode: 0o700 })
   await Fs.writeFile(Path.join(folder, "config"), `${this.fill(text)}\n`, { mode: 0o600 })

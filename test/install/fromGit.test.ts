@@ -3,6 +3,7 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { makeRepository, type Repository } from "../support/gitRepository.js"
 import {
   install,
   installFrom,
@@ -11,42 +12,11 @@ import {
   type Place,
   pack,
   place,
-  run,
   smallPackage,
   start,
   stops,
-  versionAt,
-  writeFiles
+  versionAt
 } from "../support/installer.js"
-
-/** A bare repository that is committed to. */
-interface Repository {
-  readonly url: string
-  readonly commit: (files: Readonly<Record<string, string>>) => Promise<string>
-}
-
-const git = (cwd: string, ...args: ReadonlyArray<string>) =>
-  run("git", ["-c", "user.name=bee", "-c", "user.email=bee@example.org", "-c", "commit.gpgsign=false", ...args], {
-    cwd
-  })
-
-const repository = async ({ folder }: Place): Promise<Repository> => {
-  const bare = Path.join(folder, "rbee.git")
-  const tree = Path.join(folder, "tree")
-  await git(folder, "init", "--quiet", "--bare", "--initial-branch=main", bare)
-  await git(folder, "clone", "--quiet", bare, tree)
-  await git(tree, "checkout", "--quiet", "-B", "main")
-  return {
-    url: `file://${bare}`,
-    commit: async (files) => {
-      await writeFiles(tree, files)
-      await git(tree, "add", "-A")
-      await git(tree, "commit", "--quiet", "-m", "next")
-      await git(tree, "push", "--quiet", "origin", "main")
-      return (await git(tree, "rev-parse", "HEAD")).stdout.trim()
-    }
-  }
-}
 
 /** A project whose hive is there once it is built. */
 const project = (version: string, prepare = "node build.js"): Readonly<Record<string, string>> => {
@@ -66,7 +36,7 @@ const project = (version: string, prepare = "node build.js"): Readonly<Record<st
 
 /** A test with a place and a repository of its own. */
 const withGit = (test: (at: Place, repository: Repository) => Promise<void>) =>
-  Effect.scoped(Effect.flatMap(place, (one) => Effect.promise(async () => test(one, await repository(one)))))
+  Effect.scoped(Effect.flatMap(place, (one) => Effect.promise(async () => test(one, await makeRepository(one.folder)))))
 
 const reasonOf = ({ last }: Awaited<ReturnType<typeof installFrom>>) =>
   last?.type === "failed" ? last.error : undefined
