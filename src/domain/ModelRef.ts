@@ -46,6 +46,7 @@ export class HubModel extends Data.TaggedClass("HubModel")<{
   }
 }
 
+/** What a model is called by: the shipped demo, a file of the node, or one of the hub's. */
 export type ModelRef = DemoModel | FileModel | HubModel
 
 /** The longest reference accepted, in characters. */

@@ -32,6 +32,7 @@ const health: Health = { status: "alive", version, api_version: "v1" }
 
 const silently = Effect.provideService(Narrator, logged)
 
+/** What a hive answers without a key: that it is alive, and the ready calls of its workers, which are signed with theirs. */
 export const OpenHandlers = HttpApiBuilder.group(HiveApi, "open", (handlers) =>
   handlers
     .handle("alive", () => Effect.succeed(health))
@@ -44,6 +45,7 @@ export const OpenHandlers = HttpApiBuilder.group(HiveApi, "open", (handlers) =>
     )
 )
 
+/** What a hive tells of its node, its events, and the leases by which queens hold it. */
 export const NodeHandlers = HttpApiBuilder.group(HiveApi, "node", (handlers) =>
   Effect.gen(function* () {
     const workers = yield* HiveWorkers
@@ -91,6 +93,7 @@ export const NodeHandlers = HttpApiBuilder.group(HiveApi, "node", (handlers) =>
 /** Progress has no place in a shutdown's narration. */
 const isTold = (event: Report | LeaseEvent): event is LeaseEvent => event.type !== "progress"
 
+/** Spawning workers, listing and removing them. */
 export const WorkersHandlers = HttpApiBuilder.group(HiveApi, "workers", (handlers) =>
   Effect.gen(function* () {
     const workers = yield* HiveWorkers

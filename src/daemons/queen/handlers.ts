@@ -36,10 +36,12 @@ const health: Health = { status: "alive", version, api_version: "v1" }
 
 const silently = Effect.provideService(Narrator, logged)
 
+/** What a queen answers without a key. */
 export const OpenHandlers = HttpApiBuilder.group(QueenApi, "open", (handlers) =>
   handlers.handle("alive", () => Effect.succeed(health))
 )
 
+/** The registry of nodes, and what is done to nodes: preflight, install, purge. */
 export const RegistryHandlers = HttpApiBuilder.group(QueenApi, "registry", (handlers) =>
   Effect.gen(function* () {
     const registry = yield* NodeRegistry
@@ -94,6 +96,7 @@ const isNoProgress = <A extends { readonly type: string }>(
   event: A
 ): event is Exclude<A, { readonly type: "progress" }> => event.type !== "progress"
 
+/** Tasks, phases 0 to 12 for each; the pool's workers; the shutdown. */
 export const TasksHandlers = HttpApiBuilder.group(QueenApi, "tasks", (handlers) =>
   Effect.gen(function* () {
     const pool = yield* PoolWorkers

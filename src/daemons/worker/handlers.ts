@@ -21,10 +21,12 @@ export interface Identity {
   readonly model_ref: string
 }
 
+/** What a worker answers without a key. */
 export const OpenHandlers = HttpApiBuilder.group(WorkerApi, "open", (handlers) =>
   handlers.handle("health", () => Effect.succeed({ status: "ok" as const }))
 )
 
+/** The worker's contract, for the worker of that name and model. */
 export const workerHandlers = ({ worker_id, model_ref }: Identity) =>
   HttpApiBuilder.group(WorkerApi, "worker", (handlers) =>
     Effect.gen(function* () {

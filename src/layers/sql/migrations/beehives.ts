@@ -3,6 +3,7 @@ import { SqlClient } from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import type { Migrations } from "../SqliteLive.js"
 
+/** Each runs once, in order, and is never changed after a release. */
 export const beehivesMigrations: Migrations = {
   "0001_beehives": Effect.flatMap(
     SqlClient,
