@@ -358,10 +358,11 @@ describe("sharing", () => {
     withSshd((sshd) =>
       Effect.gen(function* () {
         const met = yield* Effect.makeLatch()
-        let speak = () => {}
+        const left = yield* Effect.makeLatch()
+        // Whoever stays may come late, to find nobody waiting and the attempt ended: then it makes one of its own.
         const slow = yield* tcpServer((socket) => {
           met.unsafeOpen()
-          speak = () => relay(socket, sshd.port)
+          Effect.runFork(Effect.map(left.await, () => relay(socket, sshd.port)))
         })
         yield* know(sshd.dir, `[127.0.0.1]:${slow.port} ${sshd.hostKey}`)
         const ask = Effect.scoped(
@@ -370,7 +371,7 @@ describe("sharing", () => {
         const [leaves, stays] = yield* Effect.all([Effect.fork(ask), Effect.fork(ask)])
         yield* met.await
         yield* Fiber.interrupt(leaves)
-        speak()
+        yield* left.open
         assert.strictEqual((yield* Fiber.join(stays)).exit_code, 0)
       }).pipe(soon)
     )
