@@ -1,4 +1,5 @@
 /** What the keeper's commands run on: the graph of everything that talks to queens and workers. */
+
 import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -8,6 +9,7 @@ import { CorrelationId } from "../domain/CorrelationId.js"
 import { describe } from "../domain/errors/Catalogue.js"
 import { ErrorEvent } from "../domain/errors/Envelope.js"
 import { RbeeError } from "../domain/errors/index.js"
+import { messageOf } from "../domain/Thrown.js"
 import { DaemonsLive } from "../layers/DaemonsLive.js"
 import { HiveClientHttp } from "../layers/http/HiveClientHttp.js"
 import { QueenClientHttp } from "../layers/http/QueenClientHttp.js"
@@ -68,7 +70,7 @@ export const reportError =
 
 /** Errors outside the catalogue: what is wrong with the configuration, or with starting at all. */
 const wordsOf = (error: unknown): string => {
-  if (!ConfigError.isConfigError(error)) return error instanceof Error ? error.message : String(error)
+  if (!ConfigError.isConfigError(error)) return messageOf(error)
   const problem =
     error._op === "InvalidData" || error._op === "MissingData"
       ? `${error.path.join(".")}: ${error.message}`

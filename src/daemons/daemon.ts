@@ -46,7 +46,7 @@ export const StopLive: Layer.Layer<Stop> = Layer.effect(
 )
 
 /** Waits until whoever started us is gone: the pipe closes however it ended. */
-export const starterGone = ({ attached }: DaemonOptions): Effect.Effect<void> =>
+const starterGone = ({ attached }: DaemonOptions): Effect.Effect<void> =>
   attached
     ? Effect.async((resume) => {
         const gone = () => resume(Effect.void)

@@ -12,6 +12,7 @@ import * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { type ProcessExit, ProcessIdentity } from "../domain/Process.js"
+import { messageOf } from "../domain/Thrown.js"
 import { type DaemonRole, Daemons, type Listening, type StartOptions } from "../services/Daemons.js"
 import { Installation } from "../services/Installation.js"
 import { type LaunchProblem, Processes } from "../services/Processes.js"
@@ -89,7 +90,7 @@ const make = Effect.gen(function* () {
           Fs.closeSync(log)
         }
       },
-      catch: (error): LaunchProblem => ({ reason: error instanceof Error ? error.message : String(error) })
+      catch: (error): LaunchProblem => ({ reason: messageOf(error) })
     })
 
   const start = Effect.fn("Daemons.start")(function* (role: DaemonRole, options: StartOptions) {

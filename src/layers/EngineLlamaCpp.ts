@@ -1,4 +1,5 @@
 /** The engine: llama.cpp, through node-llama-cpp. One process loads one model; what aborts the engine ends only that. */
+
 import { basename } from "node:path"
 import * as Arr from "effect/Array"
 import * as Chunk from "effect/Chunk"
@@ -24,6 +25,7 @@ import { InvalidModelFile } from "../domain/errors/Model.js"
 import { ContextOverflow } from "../domain/errors/Request.js"
 import { BackendUnavailable, CudaDeviceFailed, CudaUnavailable } from "../domain/errors/Resource.js"
 import type { Sampling } from "../domain/Inference.js"
+import { messageOf } from "../domain/Thrown.js"
 import { megabytesNeeded } from "../domain/Units.js"
 import {
   Engine,
@@ -55,8 +57,6 @@ const seedMax = 0xfffffffe
 interface Disposable {
   readonly dispose: () => Promise<void>
 }
-
-const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
 /** The engine threw. */
 class Refused extends Data.TaggedError("Refused")<{ readonly reason: string }> {}

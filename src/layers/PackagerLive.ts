@@ -4,6 +4,7 @@ import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { messageOf } from "../domain/Thrown.js"
 import { Packager, type PackProblem } from "../services/Packager.js"
 import { Versions } from "../services/Versions.js"
 import { packedFiles } from "./install/closure.js"
@@ -18,7 +19,7 @@ const Manifest = Schema.parseJson(
 const attempt = <A>(work: () => Promise<A>) =>
   Effect.tryPromise({
     try: work,
-    catch: (error): PackProblem => ({ reason: error instanceof Error ? error.message : String(error) })
+    catch: (error): PackProblem => ({ reason: messageOf(error) })
   })
 
 const folder = Effect.acquireRelease(

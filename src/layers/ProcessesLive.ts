@@ -12,11 +12,12 @@ import * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import { type ProcessExit, ProcessIdentity } from "../domain/Process.js"
+import { messageOf } from "../domain/Thrown.js"
 import { type LaunchProblem, Processes, type Stopped } from "../services/Processes.js"
 import { environmentWithout } from "./childEnvironment.js"
 import { identityOf } from "./processIdentity.js"
 
-const problem = (error: unknown): LaunchProblem => ({ reason: error instanceof Error ? error.message : String(error) })
+const problem = (error: unknown): LaunchProblem => ({ reason: messageOf(error) })
 
 /** The child's start or the system's refusal; Node tells of both by events. */
 const started = (child: ChildProcess): Effect.Effect<number, LaunchProblem> =>

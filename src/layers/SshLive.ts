@@ -1,4 +1,5 @@
 /** Machines reached by SSH, with ssh2: the only file that imports it. */
+
 import * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
@@ -9,6 +10,7 @@ import ssh2 from "ssh2"
 import { describe } from "../domain/errors/Catalogue.js"
 import { SshCommandFailed, SshTransferFailed, TunnelFailed } from "../domain/errors/Ssh.js"
 import type { NodeRecord } from "../domain/Node.js"
+import { messageOf } from "../domain/Thrown.js"
 import { Settings } from "../services/Settings.js"
 import { Ssh, type SshSession } from "../services/Ssh.js"
 import { type Attempt, connectWith, type Reached } from "./ssh/connect.js"
@@ -235,7 +237,7 @@ const sessionOf = ({ node_name: node }: NodeRecord, { fingerprint, host, run, up
     function* (command, input) {
       const line = yield* Effect.try({
         try: () => quote(command),
-        catch: (error) => ({ reason: error instanceof Error ? error.message : String(error) })
+        catch: (error) => ({ reason: messageOf(error) })
       })
       const stdin = input?.stdin === undefined ? undefined : Redacted.value(input.stdin)
       return yield* run(line, { ...input, stdin })

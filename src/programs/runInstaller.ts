@@ -39,7 +39,7 @@ const notFound: ReadonlySet<number> = new Set([126, 127])
 const readFacts = Schema.decodeUnknownOption(Schema.parseJson(NodeFacts))
 
 /** The programs for the node. */
-export const scriptsFor = (node: NodeRecord): Effect.Effect<NodeScripts, InstallFailed, Packager> =>
+const scriptsFor = (node: NodeRecord): Effect.Effect<NodeScripts, InstallFailed, Packager> =>
   Effect.flatMap(Packager, ({ scripts }) =>
     Effect.mapError(scripts, ({ reason }) => failed(node, "reading the installer", reason))
   )

@@ -1,4 +1,5 @@
 /** Installing and removing, as it happens on the node: everything is made beside the final place and moved there last. */
+
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Duration from "effect/Duration"
@@ -6,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { InstallFailed } from "../../domain/errors/Hive.js"
 import type { InstallDone, InstallRequest } from "../../domain/Install.js"
+import { codeOf } from "../../domain/Thrown.js"
 import { runCommand } from "./commands.js"
 import { fromGit } from "./fromGit.js"
 import { fromPackage } from "./fromPackage.js"
@@ -69,8 +71,6 @@ const stopHive = (site: Site) =>
     })
     if (end.code !== 0) yield* say(site, "⚠️", `The old installation's hive could not be asked to stop`)
   })
-
-const codeOf = (error: unknown) => (error instanceof Error && "code" in error ? error.code : undefined)
 
 /** How often another installation may be quicker between our two renames. */
 const races_max = 10

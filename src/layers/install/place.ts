@@ -1,6 +1,7 @@
 /** The install path as it is found on a node. Also read by the look at nodes with any Node: no library, no new syntax. */
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import { codeOf } from "../../domain/Thrown.js"
 
 /** The file at the root of an installation that makes it ours. */
 export const markerFile = ".rbee-install.json"
@@ -28,7 +29,7 @@ export const foundAt = (path: string): "nothing" | "empty" | "rbee" | "other" =>
     const entries = Fs.readdirSync(path)
     return entries.length === 0 ? "empty" : entries.includes(markerFile) ? "rbee" : "other"
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "ENOENT" ? "nothing" : "other"
+    return codeOf(error) === "ENOENT" ? "nothing" : "other"
   }
 }
 

@@ -1,4 +1,5 @@
 /** One installation at work on a node: where, who hears of it, and what its steps have in common. */
+
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Clock from "effect/Clock"
@@ -10,6 +11,7 @@ import { InstallFailed } from "../../domain/errors/Hive.js"
 import type { NodeName } from "../../domain/Ids.js"
 import { type Awaits, type InstallerEvent, Marker } from "../../domain/Install.js"
 import { Narration } from "../../domain/Narration.js"
+import { codeOf, messageOf } from "../../domain/Thrown.js"
 import { runCommand } from "./commands.js"
 import { hiveProgram, markerAt, markerFile } from "./place.js"
 
@@ -42,10 +44,7 @@ export const failure = (
 ): InstallFailed =>
   new InstallFailed({ node, step, reason, log_lines: more.log_lines ?? [], suggestion: more.suggestion ?? null })
 
-const reasonOf = (error: unknown): string => {
-  const full = error instanceof Error && "code" in error && error.code === "ENOSPC"
-  return full ? "the disk is full" : error instanceof Error ? error.message : String(error)
-}
+const reasonOf = (error: unknown): string => (codeOf(error) === "ENOSPC" ? "the disk is full" : messageOf(error))
 
 /** Work on files that is seen through: an interruption that left it running would let it write into what is being removed. */
 export const files = <A>(

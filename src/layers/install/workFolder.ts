@@ -1,4 +1,5 @@
 /** The folder beside an installation in which the next one is made, named after the process that makes it. */
+
 import { createHash } from "node:crypto"
 import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
@@ -6,6 +7,7 @@ import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import { codeOf, messageOf } from "../../domain/Thrown.js"
 import { identityOf } from "../processIdentity.js"
 
 const digest = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 12)
@@ -24,7 +26,7 @@ export const oldIn = (folder: string): string => Path.join(folder, "old")
 const goneIn = (folder: string): string => Path.join(folder, "gone")
 
 const ignoreMissing = (error: unknown) => {
-  if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error
+  if (codeOf(error) !== "ENOENT") throw error
 }
 
 /** Moves something out of the way in one step, into a folder that is removed afterwards. */
@@ -34,7 +36,7 @@ export const putAway = async (path: string, folder: string): Promise<void> => {
     try {
       return await Fs.rename(path, Path.join(goneIn(folder), `${n}`))
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "ENOTEMPTY")) return ignoreMissing(error)
+      if (codeOf(error) !== "ENOTEMPTY") return ignoreMissing(error)
     }
   }
 }
@@ -74,7 +76,7 @@ export const workFolder = (path: string): Effect.Effect<string, { readonly reaso
         await Fs.mkdir(folder, { mode: 0o700 })
         return folder
       },
-      catch: (error) => ({ reason: error instanceof Error ? error.message : String(error) })
+      catch: (error) => ({ reason: messageOf(error) })
     }),
     (folder) => Effect.promise(() => discard(folder))
   )

@@ -2,11 +2,13 @@
  * Which host keys are known, and what to think of the one a host shows. known_hosts has hashed names, globs, negations and
  * markers that nothing on npm reads well, so OpenSSH's own ssh-keygen is asked.
  */
+
 import { createHash, randomBytes } from "node:crypto"
 import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import { SshSetupInvalid } from "../../domain/errors/Ssh.js"
+import { codeOf, messageOf } from "../../domain/Thrown.js"
 import type { HostKeyPolicy } from "../../services/Ssh.js"
 import { askTool } from "./tools.js"
 
@@ -91,7 +93,8 @@ const lineOf = (name: string, key: Buffer) => `${name} ${typeOf(key)} ${key.toSt
 const writing = (file: string, write: () => Promise<void>) =>
   Effect.tryPromise({
     try: write,
-    catch: (error) => new SshSetupInvalid({ reason: `the host key could not be recorded in ${file}: ${said(error)}` })
+    catch: (error) =>
+      new SshSetupInvalid({ reason: `the host key could not be recorded in ${file}: ${messageOf(error)}` })
   })
 
 const appendLine = async (path: string, line: string) => {
@@ -123,7 +126,7 @@ const isThere = (file: string) =>
     Effect.catchAll(({ error }) =>
       codeOf(error) === "ENOENT"
         ? Effect.succeed(false)
-        : Effect.fail(new SshSetupInvalid({ reason: `${file} could not be read: ${said(error)}` }))
+        : Effect.fail(new SshSetupInvalid({ reason: `${file} could not be read: ${messageOf(error)}` }))
     )
   )
 
@@ -152,6 +155,3 @@ const parse = (printed: string): ReadonlyArray<KnownKey> =>
 
 /** A public key begins with its type's length and name. */
 const typeOf = (key: Buffer) => key.subarray(4, 4 + key.readUInt32BE(0)).toString()
-
-const codeOf = (error: unknown) => (error instanceof Error && "code" in error ? error.code : undefined)
-const said = (error: unknown) => (error instanceof Error ? error.message : String(error))

@@ -4,7 +4,7 @@ import { StringDecoder } from "node:string_decoder"
 import * as Effect from "effect/Effect"
 
 /** How much of each stream is kept; the rest is read and dropped, since unread output would stall the command. */
-export const kept_bytes = 16 * 1024 ** 2
+const kept_bytes = 16 * 1024 ** 2
 
 /** Reads a stream to its end and gives how it began. */
 export const keepFirst = (stream: Readable): (() => string) => {

@@ -1,10 +1,12 @@
 /** A file on its way to a node: under a temporary name beside its final one, renamed when it is whole. */
+
 import { randomBytes } from "node:crypto"
 import * as Fs from "node:fs/promises"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { messageOf } from "../../domain/Thrown.js"
 import type { TransferProgress } from "../../services/Ssh.js"
 import type { CommandLink, CommandProblem } from "./command.js"
 import { openSftp, type Sftp, type SftpLink, type SftpProblem, status, tidyUp } from "./sftp.js"
@@ -97,8 +99,7 @@ const losing = (link: UploadLink) =>
   })
 
 const openLocal = (local_path: string) => {
-  const unreadable = (error: unknown) =>
-    failed(`${local_path} could not be read: ${error instanceof Error ? error.message : String(error)}`)
+  const unreadable = (error: unknown) => failed(`${local_path} could not be read: ${messageOf(error)}`)
   return Effect.gen(function* () {
     const file = yield* Effect.acquireRelease(
       Effect.tryPromise({ try: () => Fs.open(local_path, "r"), catch: unreadable }),
