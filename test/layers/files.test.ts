@@ -3,6 +3,7 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -11,6 +12,7 @@ import { version } from "../../src/domain/Version.js"
 import { InstallationLive } from "../../src/layers/InstallationLive.js"
 import { ModelFilesLive } from "../../src/layers/ModelFilesLive.js"
 import { PartialResultsLive } from "../../src/layers/PartialResultsLive.js"
+import { writePrivate } from "../../src/layers/privateFile.js"
 import { TokensLive } from "../../src/layers/TokensLive.js"
 import { WorkerFilesLive } from "../../src/layers/WorkerFilesLive.js"
 import { ModelFiles } from "../../src/services/ModelFiles.js"
@@ -156,6 +158,18 @@ describe("WorkerFilesLive", () => {
   )
 })
 
+describe("a private file", () => {
+  it.scopedLive("that cannot be put in its place leaves nothing beside it", () =>
+    Effect.gen(function* () {
+      const home = yield* tempDir
+      Fs.mkdirSync(Path.join(home, "taken"))
+      const outcome = yield* Effect.exit(Effect.tryPromise(() => writePrivate(Path.join(home, "taken"), "text")))
+      assert.isTrue(Exit.isFailure(outcome))
+      assert.deepStrictEqual(Fs.readdirSync(home), ["taken"])
+    })
+  )
+})
+
 describe("PartialResultsLive", () => {
   const save = (home: string, text: string) =>
     Effect.flatMap(PartialResults, (results) => results.save(text)).pipe(
@@ -171,7 +185,7 @@ describe("PartialResultsLive", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("two results at the same moment are two files", () =>
+  it.effect("two results at the same moment are two files", () =>
     Effect.gen(function* () {
       const home = yield* tempDir
       const both = yield* Effect.all([save(home, "one"), save(home, "two")], { concurrency: 2 })
