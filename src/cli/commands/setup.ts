@@ -7,12 +7,17 @@ const text = (flag: string, description: string) => Options.text(flag).pipe(Opti
 const json = Options.boolean("json").pipe(Options.withDescription("one JSON document on stdout"))
 const name = text("name", "the node's name: lower-case letters, digits, dashes")
 const node = text("node", "the node's name")
-const transports = ["ssh", "direct"] as const
+const sshHost = text("ssh-host", "host name, address, or an alias of ~/.ssh/config")
+const gitRepo = text("git-repo", "where rbee is installed from with install --from git").pipe(Options.optional)
+const gitBranch = text("git-branch", "its branch")
+const transport = Options.choice("transport", ["ssh", "direct"]).pipe(
+  Options.withDescription("how its hive is reached: through SSH, or directly in a LAN")
+)
 
 /** The flags of `setup add-node`. */
 export const addNodeOptions = {
   name,
-  sshHost: text("ssh-host", "host name, address, or an alias of ~/.ssh/config"),
+  sshHost,
   sshPort: Options.integer("ssh-port").pipe(
     Options.withDescription("sshd's port; left out, what ~/.ssh/config says, or 22"),
     Options.optional
@@ -21,15 +26,12 @@ export const addNodeOptions = {
     Options.optional
   ),
   sshKey: text("ssh-key", "private key; left out, the agent's and ~/.ssh's").pipe(Options.optional),
-  gitRepo: text("git-repo", "where rbee is installed from with install --from git").pipe(Options.optional),
-  gitBranch: text("git-branch", "its branch").pipe(Options.withDefault("main")),
+  gitRepo,
+  gitBranch: gitBranch.pipe(Options.withDefault("main")),
   installPath: text("install-path", "rbee's folder there: absolute, or starting with ~/; left out, ~/rbee").pipe(
     Options.optional
   ),
-  transport: Options.choice("transport", transports).pipe(
-    Options.withDescription("how its hive is reached: through SSH, or directly in a LAN"),
-    Options.withDefault("ssh")
-  ),
+  transport: transport.pipe(Options.withDefault("ssh")),
   json
 }
 
@@ -45,17 +47,14 @@ const addNode = Command.make(
 /** The flags of `setup update-node`: what is left out stays. */
 export const updateNodeOptions = {
   name,
-  sshHost: text("ssh-host", "host name, address, or an alias of ~/.ssh/config").pipe(Options.optional),
+  sshHost: sshHost.pipe(Options.optional),
   sshPort: Options.integer("ssh-port").pipe(Options.withDescription("sshd's port"), Options.optional),
   sshUser: text("ssh-user", "whom to log in as").pipe(Options.optional),
   sshKey: text("ssh-key", "private key; \"\" for the agent's and ~/.ssh's again").pipe(Options.optional),
-  gitRepo: text("git-repo", "where rbee is installed from with install --from git").pipe(Options.optional),
-  gitBranch: text("git-branch", "its branch").pipe(Options.optional),
+  gitRepo,
+  gitBranch: gitBranch.pipe(Options.optional),
   installPath: text("install-path", "rbee's folder on the node").pipe(Options.optional),
-  transport: Options.choice("transport", transports).pipe(
-    Options.withDescription("how its hive is reached: through SSH, or directly in a LAN"),
-    Options.optional
-  ),
+  transport: transport.pipe(Options.optional),
   acceptHostKey: text(
     "accept-host-key",
     "the new host key's fingerprint, SHA256:…, once you have compared it on the node's console"
