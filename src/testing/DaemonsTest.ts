@@ -72,7 +72,9 @@ const make = (
     }),
     running: Effect.fn("Daemons.running")(function* (role) {
       const record = Option.fromNullable(records.get(role))
-      return Option.isSome(record) && (yield* processes.isAlive(record.value.identity)) ? record : Option.none()
+      if (Option.isNone(record) || (yield* processes.isAlive(record.value.identity))) return record
+      records.delete(role)
+      return Option.none()
     }),
     record: Effect.fn("Daemons.record")(function* (role, listening) {
       const { identity } = yield* begin()

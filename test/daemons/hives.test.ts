@@ -201,6 +201,28 @@ describe("a link that is lost", () => {
     }).pipe(withHives())
   )
 
+  it.effect("between a sign of the machine and the hive's answer is no end of the hive", () =>
+    Effect.gen(function* () {
+      const ssh = yield* SshTest
+      const hive = yield* HiveClientTest
+      yield* connect
+      yield* settle
+      const { run } = machine().hosts?.["workstation.lan"] ?? {}
+      let signs = 1
+      const cut = () => (signs-- > 0 ? done() : Effect.fail({ reason: "the connection was lost" }))
+      yield* ssh.change("workstation.lan", { run: cut })
+      yield* hive.change({ fault: new HiveUnreachable({ node: workstation, attempts: 3, reason: "no answer" }) })
+      yield* cutLink
+      yield* TestClock.adjust("60 seconds")
+      assert.isBelow(signs, 0)
+      yield* ssh.change("workstation.lan", { ...(run && { run }) })
+      yield* hive.change({ fault: null })
+      yield* TestClock.adjust("10 seconds")
+      yield* connect
+      assert.strictEqual(yield* startsAsked, 1)
+    }).pipe(withHives())
+  )
+
   it.effect("to a machine whose hive is gone is the end of that hive: the next request starts another", () =>
     Effect.gen(function* () {
       const hive = yield* HiveClientTest
