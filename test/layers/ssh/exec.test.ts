@@ -316,14 +316,17 @@ describe("lines", () => {
     withSession((session, sshd) =>
       Effect.gen(function* () {
         const { lines, onLine } = collect()
+        const [arrived, cut] = yield* Effect.all([Effect.makeLatch(), Effect.makeLatch()])
+        // When the last one is about to be told, all have come; it is told well after the link is lost.
+        const late = Effect.andThen(arrived.open, cut.await).pipe(Effect.andThen(Effect.sleep("300 millis")))
         const running = yield* Effect.fork(
           session.exec(["sh", "-c", "echo one; echo begun >&2; sleep 300"], {
-            onLine: (line) => Effect.zipRight(Effect.sleep("50 millis"), onLine(line))
+            onLine: (line) => Effect.andThen(lines.length === 1 ? late : Effect.void, onLine(line))
           })
         )
-        yield* Effect.promise(() => sshd.logged(/Starting session: command/))
-        yield* Effect.sleep("20 millis")
+        yield* arrived.await
         yield* Effect.promise(sshd.dropSessions)
+        yield* cut.open
         yield* assertFailed(Fiber.join(running), /^the connection was lost, the outcome is unknown$/)
         assert.sameMembers(lines, ["one", "begun"])
       }).pipe(soon)
