@@ -24,6 +24,8 @@ interface Room {
 
 const effect = /^effect\/\w+$/
 const anything = /^/
+/** Beside the services in memory stands a model hub to talk HTTP with. */
+const testing = /^(effect\/\w+|node:(http|crypto|fs|stream))$/
 const contracts =
   /^(effect\/\w+|@effect\/platform\/(HttpApi\w*|HttpApp|HttpServerRequest|HttpServerResponse|OpenApi|Headers)|@effect\/experimental\/Sse)$/
 
@@ -33,7 +35,7 @@ const house: Readonly<Record<string, Room>> = {
   programs: { rooms: ["domain", "services", "programs"], outside: effect },
   api: { rooms: ["domain", "api"], outside: contracts },
   layers: { rooms: ["domain", "services", "api", "layers"], outside: anything },
-  testing: { rooms: ["domain", "services", "testing"], outside: effect },
+  testing: { rooms: ["domain", "services", "testing"], outside: testing },
   daemons: { rooms: ["domain", "services", "programs", "api", "layers", "daemons"], outside: anything },
   cli: {
     rooms: ["domain", "services", "programs", "api", "layers", "cli"],
@@ -271,6 +273,7 @@ describe("a made-up violation is refused", () => {
     ["api/X.ts", `import * as Client from "@effect/platform/HttpClient"`, "may not import @effect/platform/HttpClient"],
     ["api/X.ts", `import * as N from "@effect/platform-node/NodeHttpServer"`, "may not import @effect/platform-node"],
     ["testing/X.ts", `import * as Net from "node:net"`, "may not import node:net"],
+    ["testing/X.ts", `import * as Fs from "node:fs/promises"`, "may not import node:fs/promises"],
     // how
     ["layers/X.ts", `import { Effect } from "effect"`, "imports the barrel effect"],
     ["cli/X.ts", `import { Command } from "@effect/cli"`, "imports the barrel @effect/cli"],
@@ -326,6 +329,7 @@ describe("what the rules allow passes", () => {
     ["layers/ssh/X.ts", `import ssh2 from "ssh2"\nimport { Ssh } from "../../services/Ssh.js"`],
     ["layers/X.ts", `import * as Fs from "node:fs/promises"\nconst fork = Runtime.runFork(runtime)`],
     ["layers/X.ts", `const text = 'import x from "effect"' // import { y } from "effect"`],
+    ["testing/hub/X.ts", `import * as Http from "node:http"\nimport * as Effect from "effect/Effect"`],
     ["cli/commands/X.ts", `const daemon = import("../../daemons/queen/main.js")`],
     ["cli/main.ts", `NodeRuntime.runMain(task)`],
     ["programs/X.ts", `${"\n".repeat(399)}//\n`]
