@@ -129,3 +129,34 @@ Feature: End to end
     And stderr contains "Reusing"
     And nothing was told of phases 4 to 11
     And everything that ran on the machines still runs
+
+  @E2E-3 @real
+  Scenario: A model from the hub, then an answer, in one command
+    Given a model hub with:
+      | someone/stories | stories.Q8_0.gguf | the story model |
+    When I run `rbee infer --model hf:someone/stories --prompt "Once upon a time" --max-tokens 20 --seed 7`
+    Then the exit code is 0
+    And stdout holds a text of at least 20 characters
+    And stderr tells, in this order:
+      | rbee-keeper | No queen is running: starting one for this command           |
+      | queen-rbee  | Asking localhost for a worker with hf:someone/stories on cpu |
+      | rbee-hive   | Model hf:someone/stories is not in the catalog               |
+      | rbee-hive   | Looking for hf:someone/stories on the hub                    |
+      | rbee-hive   | Downloading stories.Q8_0.gguf (1.3 MB)                       |
+      | rbee-hive   | Downloaded and verified 1.3 MB                               |
+      | rbee-hive   | Model hf:someone/stories is now in the catalog               |
+      | rbee-hive   | MB RAM needed                                                |
+      | rbee-hive   | Starting worker w-                                           |
+      | rbee-hive   | is ready                                                     |
+      | tokenizer   | Tokenized prompt                                             |
+      | rbee-keeper | 20 tokens in                                                 |
+      | rbee-keeper | Everything is stopped                                        |
+    And the catalog holds just this model:
+      | reference | hf:someone/stories |
+      | sha256    | {checksum}         |
+    And nothing of rbee is running
+    When I run `rbee infer --model hf:someone/stories --prompt "Once upon a time" --max-tokens 20 --seed 7`
+    Then the exit code is 0
+    And stderr contains "Model hf:someone/stories is in the catalog"
+    And both answers are the same text
+    And the hub has sent the file just once

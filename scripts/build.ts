@@ -1,4 +1,7 @@
-/** Bundles the command line into dist/bin: one small file a command, what they share in chunks, loaded when it is needed. */
+/**
+ * Bundles the command line into dist/bin: one small file a command, what they share in chunks, loaded when it is needed. Beside it the
+ * programs that run on their own: what is sent to nodes, and threads.
+ */
 import { chmod, rm } from "node:fs/promises"
 import { build } from "esbuild"
 import { externals } from "../src/layers/install/externals.js"
@@ -29,3 +32,13 @@ await build({
 })
 await Promise.all(entries.map((name) => chmod(`${outdir}/${name}.js`, 0o755)))
 await buildInstaller("dist/installer")
+await build({
+  entryPoints: { hash: "src/layers/hub/hashThread.ts" },
+  outdir: "dist/threads",
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  minify: true,
+  legalComments: "none"
+})

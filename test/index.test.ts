@@ -22,6 +22,7 @@ const request: PlacementRequest = {
     quantization: null,
     downloaded_at_unix: 0
   },
+  gguf: null,
   backend: "cuda",
   device: 1,
   shape: { slots: 1, ctx_size: null, threads: null }
@@ -33,7 +34,10 @@ describe('the entries "rbee" and "rbee/testing"', () => {
       const error = yield* Effect.flip(resourcePreflight(request))
       const device = new Device({ backend: "cuda", index: 1 })
       assertFails(error, new VramExhausted({ device, required_mb: 4000, available_mb: 2000 }))
-    }).pipe(Effect.provide(TestRbee.with({ gpus: [{ index: 1, vram_free_mb: 2000 }], ram_available_mb: 32_000 })))
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(TestRbee.with({ gpus: [{ index: 1, vram_free_mb: 2000 }], ram_available_mb: 32_000 }))
+    )
   )
 
   it.effect("a whole inference, with what was narrated", () =>

@@ -21,7 +21,8 @@ Given("the hive has no worker binary", function (this: RbeeWorld) {
 })
 
 Given("the hive has {int} MB of RAM and {int} MB of disk free", function (this: RbeeWorld, ram: number, disk: number) {
-  this.hive.state.resources = { ram_total_mb: 2 * ram, ram_available_mb: ram, disk_free_mb: disk }
+  const { resources } = this.hive.state
+  this.hive.state.resources = { ...resources, ram_total_mb: 2 * ram, ram_available_mb: ram, disk_free_mb: disk }
 })
 
 Given("the hive has {int} CUDA devices", function (this: RbeeWorld, count: number) {
@@ -31,6 +32,7 @@ Given("the hive has {int} CUDA devices", function (this: RbeeWorld, count: numbe
     name: "Stand-in",
     vram_total_mb: 8192,
     vram_free_mb: 8192,
+    vram_largest_block_mb: null,
     temperature_c: 40
   }))
   this.hive.state.backends = [...this.hive.state.backends, { name: "cuda", available: true, devices }]

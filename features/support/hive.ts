@@ -16,13 +16,16 @@ interface HiveRecord {
   readonly token: { readonly value: string }
 }
 
-/** What the hive of that home folder answers to a GET with its key. */
+/** What the hive of that home folder answers to a GET with its key, or to a POST where there is something to be sent. */
 export const askHive = async (
   home: string,
-  path: string
+  path: string,
+  body?: object
 ): Promise<{ readonly status: number; readonly text: string }> => {
   const { port, token }: HiveRecord = JSON.parse(await Fs.readFile(Path.join(home, "run", "hive.json"), "utf8"))
-  const answer = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { authorization: `Bearer ${token.value}` } })
+  const headers = { authorization: `Bearer ${token.value}`, "content-type": "application/json" }
+  const sent = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }
+  const answer = await fetch(`http://127.0.0.1:${port}${path}`, { headers, ...sent })
   return { status: answer.status, text: await answer.text() }
 }
 

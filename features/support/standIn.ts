@@ -10,7 +10,7 @@ export interface StandInState {
   health: string | null
   backends: ReadonlyArray<object>
   worker_binaries: ReadonlyArray<string>
-  resources: { readonly ram_total_mb: number; readonly ram_available_mb: number; readonly disk_free_mb: number }
+  resources: Readonly<Record<string, unknown>>
   workers: ReadonlyArray<object>
 }
 
@@ -28,7 +28,10 @@ const sound = (): StandInState => ({
   health: null,
   backends: [{ name: "cpu", available: true, devices: [] }],
   worker_binaries: ["llm-worker-rbee"],
-  resources: { ram_total_mb: 16_000, ram_available_mb: 8000, disk_free_mb: 9000 },
+  resources: {
+    ...{ ram_total_mb: 16_000, ram_available_mb: 8000, swap_total_mb: 4000, swap_free_mb: 3000 },
+    ...{ disk_free_mb: 9000, disk_busy_percent: 0, cpu_cores: 4, cpu_load: 0.5, gpus: [] }
+  },
   workers: []
 })
 

@@ -1,12 +1,14 @@
 /** What a scenario has to itself: folders, ports, a machine reached by SSH, and everything that it runs. */
 import * as Fs from "node:fs/promises"
+import * as Net from "node:net"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import { World } from "@cucumber/cucumber"
 import { startHost, type TestHost } from "../../test/support/netns.js"
-import { freePort, type SshdOptions, startSshd, type TestSshd } from "../../test/support/sshd.js"
+import { type SshdOptions, startSshd, type TestSshd } from "../../test/support/sshd.js"
 import { RbeeCommand } from "./command.js"
+import { type ModelHub, type ModelOnHub, sha256Of, startHub } from "./hub.js"
 import { writeEndlessModel } from "./models.js"
 import { processesOf, type RbeeProcess, untilEnded } from "./processes.js"
 import type { StandIn } from "./standIn.js"
@@ -19,6 +21,18 @@ const somePorts = () => {
   const first = 10_000 + 20 * Math.floor(Math.random() * 1_000)
   return { RBEE_WORKER_PORT_START: `${first}`, RBEE_WORKER_PORT_END: `${first + 19}` }
 }
+
+/** A queen's port lies above the workers' and below the system's own, which may give one to the next as soon as we let go of it. */
+const queenPort = async (): Promise<number> => {
+  const port = 30_000 + Math.floor(Math.random() * 2_700)
+  return (await isFree(port)) ? port : queenPort()
+}
+
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = Net.createServer().once("error", () => resolve(false))
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)))
+  })
 
 /** A machine with a network of its own, so that its link can be cut. */
 export interface NetworkedMachine {
@@ -43,6 +57,8 @@ export class RbeeWorld extends World {
   readonly machines = new Map<string, NetworkedMachine>()
   /** What answers there in the place of a hive, once there is one. */
   standIn: StandIn | undefined
+  /** The model hub that this scenario has to itself, once there is one. */
+  modelHub: ModelHub | undefined
   /** Every command that was run, in order. */
   readonly commands: Array<RbeeCommand> = []
   /** Processes that were looked at, to be told later whether they are still the same. */
@@ -52,6 +68,8 @@ export class RbeeWorld extends World {
   /** What this process itself serves for the scenario, to be closed however it ends. */
   readonly closers: Array<() => Promise<void>> = []
   #env: Readonly<Record<string, string>> = {}
+  /** Variables of every user, on every machine that is started from now on. */
+  #everywhere: Readonly<Record<string, string>> = {}
   /** What the host before the machine logged. */
   jumpLog = (): string => ""
   /** What features call by names of their own: `{endless model}`. */
@@ -66,7 +84,7 @@ export class RbeeWorld extends World {
     await Fs.symlink(process.execPath, Path.join(bin, "node"))
     this.#env = {
       ...this.#userEnv(this.folder, this.home),
-      RBEE_QUEEN_PORT: `${await freePort()}`
+      RBEE_QUEEN_PORT: `${await queenPort()}`
     }
   }
 
@@ -79,7 +97,8 @@ export class RbeeWorld extends World {
       LANG: "C.UTF-8",
       RBEE_HOME: home,
       RBEE_HIVE_PORT: "0",
-      ...somePorts()
+      ...somePorts(),
+      ...this.#everywhere
     }
   }
 
@@ -91,6 +110,23 @@ export class RbeeWorld extends World {
   /** Sets a variable of the commands' environment. */
   readonly set = (name: string, value: string): void => {
     this.#env = { ...this.#env, [name]: value }
+  }
+
+  /** A model hub with these files, which every command and every machine knows of. `{commit}` and `{checksum}` are its first file's. */
+  readonly startHub = async (files: ReadonlyArray<ModelOnHub>, token?: string): Promise<void> => {
+    const hub = await startHub(files, token)
+    this.closers.push(hub.stop)
+    this.modelHub = hub
+    this.#everywhere = { ...this.#everywhere, HF_ENDPOINT: hub.server.url }
+    this.set("HF_ENDPOINT", hub.server.url)
+    this.named.set("hub", hub.server.url).set("commit", hub.server.commitOf(hub.file.repo))
+    this.named.set("checksum", sha256Of(hub.file.content))
+  }
+
+  /** The model hub of this scenario. */
+  get hub(): ModelHub {
+    if (this.modelHub === undefined) throw new Error("this scenario has no model hub")
+    return this.modelHub
   }
 
   /** A machine with a real sshd, whose sessions see a home folder of their own. What is given comes on top of it. */
@@ -201,7 +237,8 @@ export class RbeeWorld extends World {
       key: machine.keyPath,
       fingerprint: machine.hostKeyFingerprint
     }
-    return { folder: this.folder, "install path": this.installPath, ...node, ...Object.fromEntries(this.named) }
+    const models = Path.join(this.home, "models")
+    return { folder: this.folder, models, "install path": this.installPath, ...node, ...Object.fromEntries(this.named) }
   }
 
   /** Ends whatever is left of the scenario and says what that was. */

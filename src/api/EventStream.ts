@@ -11,7 +11,6 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -110,7 +109,7 @@ export const read =
       return isError(event.right) ? Effect.fail(event.right.error) : Effect.succeed(event.right)
     }
     return bytes.pipe(
-      Stream.mapError((cause) => cut(Predicate.isError(cause) ? cause.message : "the connection failed")),
+      Stream.mapError(() => cut("the connection was cut")), // what libraries say of it is no help to anybody
       failWhenSilent(silence, "start", () => cut("no sign of life")),
       Stream.decodeText(),
       Stream.mapAccum(parserOf(), (parse, text) => [parse, parse(text)]),

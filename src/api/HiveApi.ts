@@ -6,11 +6,20 @@ import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { BackendReport } from "../domain/Device.js"
-import { CatalogUnavailable, WorkerDraining, WorkerNotFound } from "../domain/errors/index.js"
+import {
+  CatalogUnavailable,
+  DownloadNotFound,
+  ModelInUse,
+  ModelNotFound,
+  WorkerDraining,
+  WorkerNotFound
+} from "../domain/errors/index.js"
 import { Health, Lease, Resources } from "../domain/Hive.js"
 import { QueenId, WorkerId } from "../domain/Ids.js"
-import { ModelEntry } from "../domain/Model.js"
+import { ModelEntry, Provider } from "../domain/Model.js"
+import { ModelRef } from "../domain/ModelRef.js"
 import { Report } from "../domain/Narration.js"
+import { ModelInfo, SpawnPlan } from "../domain/Plan.js"
 import { version } from "../domain/Version.js"
 import { ReadyReport, SpawnRequest, WorkerHandle, WorkerInfo } from "../domain/Worker.js"
 import { Auth } from "./Auth.js"
@@ -22,8 +31,20 @@ export const SpawnEvent = Schema.Union(
   Schema.Struct({ type: Schema.Literal("spawned"), ...WorkerHandle.fields })
 )
 
+/** What a download's stream carries: reports, and last `{"stage":"complete",…}` with the model. */
+export const DownloadEvent = Schema.Union(
+  Report,
+  Schema.Struct({
+    type: Schema.Literal("complete"),
+    stage: Schema.Literal("complete"),
+    local_path: Schema.String,
+    model: ModelEntry
+  })
+)
+
 const Message = Schema.Struct({ message: Schema.String })
 const eventStream = HttpApiSchema.Empty(200)
+const wantsEvents = Schema.Struct({ accept: Schema.Literal("text/event-stream") })
 
 /** What needs no token of the hive: its sign of life, and the callback that a worker signs with its own key. */
 const Open = HttpApiGroup.make("open")
@@ -85,10 +106,41 @@ const Workers = HttpApiGroup.make("workers")
       })
     )
   )
+  .add(HttpApiEndpoint.post("plan", "/v1/workers/plan").setPayload(SpawnRequest).addSuccess(SpawnPlan))
+  .middleware(Auth)
+
+const byReference = Schema.Struct({ reference: ModelRef })
+const download = HttpApiEndpoint.post("download", "/v1/models/download")
+  .setPayload(Schema.Struct({ model: ModelRef }))
+  .addError(anyError)
+
+const Models = HttpApiGroup.make("models")
   .add(
-    HttpApiEndpoint.get("models", "/v1/models/list")
+    HttpApiEndpoint.get("list", "/v1/models/list")
+      .setUrlParams(Schema.Struct({ provider: Schema.optional(Provider) }))
       .addSuccess(Schema.Struct({ models: Schema.Array(ModelEntry) }))
       .addError(declare(CatalogUnavailable))
+  )
+  .add(HttpApiEndpoint.get("info", "/v1/models").setUrlParams(byReference).addSuccess(ModelInfo).addError(anyError))
+  .add(
+    HttpApiEndpoint.del("remove", "/v1/models")
+      .setUrlParams(byReference)
+      .addSuccess(HttpApiSchema.NoContent)
+      .addError(declare(CatalogUnavailable))
+      .addError(declare(ModelNotFound))
+      .addError(declare(ModelInUse))
+  )
+  .add(download.addSuccess(Schema.Struct({ download_id: Schema.String, local_path: Schema.String }), { status: 202 }))
+  .add(
+    HttpApiEndpoint.get("progress", "/v1/models/download/progress")
+      .setUrlParams(Schema.Struct({ id: Schema.String }))
+      .addSuccess(eventStream)
+      .addError(declare(DownloadNotFound))
+  )
+  .add(
+    HttpApiEndpoint.del("cancel", "/v1/models/download/:id")
+      .setPath(Schema.Struct({ id: Schema.String }))
+      .addSuccess(HttpApiSchema.NoContent)
   )
   .middleware(Auth)
 
@@ -99,6 +151,7 @@ export const HiveApi = HttpApi.make("rbee-hive")
   .add(Open)
   .add(Node)
   .add(Workers)
+  .add(Models)
   .addError(edge.bodyTooLarge)
   .addError(edge.invalidRequest)
   .addError(edge.routeNotFound)
@@ -106,11 +159,8 @@ export const HiveApi = HttpApi.make("rbee-hive")
 
 /** The endpoints that answer JSON or events, as their streaming clients see them. */
 export const HiveStreams = HttpApi.make("rbee-hive-streams")
-  .add(
-    HttpApiGroup.make("workers")
-      .add(spawn.setHeaders(Schema.Struct({ accept: Schema.Literal("text/event-stream") })).addSuccess(eventStream))
-      .middleware(Auth)
-  )
+  .add(HttpApiGroup.make("workers").add(spawn.setHeaders(wantsEvents).addSuccess(eventStream)).middleware(Auth))
+  .add(HttpApiGroup.make("models").add(download.setHeaders(wantsEvents).addSuccess(eventStream)).middleware(Auth))
   .addError(edge.bodyTooLarge)
   .addError(edge.invalidRequest)
   .addError(edge.routeNotFound)

@@ -14,8 +14,11 @@ import {
 } from "../domain/errors/index.js"
 import { Health, NodePreflight } from "../domain/Hive.js"
 import { NodeName } from "../domain/Ids.js"
+import { ModelEntry, Provider } from "../domain/Model.js"
+import { ModelRef } from "../domain/ModelRef.js"
 import { Narration, Report } from "../domain/Narration.js"
 import { Installed, InstallSource, KeyPath, NewNode, NodeChanges, NodeRecord } from "../domain/Node.js"
+import { ModelInfo, TaskPlan } from "../domain/Plan.js"
 import { InferenceTask, TaskWorker } from "../domain/Task.js"
 import { version } from "../domain/Version.js"
 import { WorkerInfo } from "../domain/Worker.js"
@@ -39,6 +42,30 @@ export const InstallEvent = Schema.Union(
 
 /** What `remove` streams: narration, and last `{"type":"removed"}`. */
 export const RemoveEvent = Schema.Union(Narration, Schema.Struct({ type: Schema.Literal("removed"), node: NodeName }))
+
+/** What a node's catalog is told by: narration, and last `{"type":"models",…}`. */
+export const ModelsEvent = Schema.Union(
+  Narration,
+  Schema.Struct({ type: Schema.Literal("models"), models: Schema.Array(ModelEntry) })
+)
+
+/** What is told of one model: narration, and last `{"type":"model_info",…}`. */
+export const ModelInfoEvent = Schema.Union(
+  Narration,
+  Schema.Struct({ type: Schema.Literal("model_info"), ...ModelInfo.fields })
+)
+
+/** What a model's removal streams: narration, and last `{"type":"model_removed"}`. */
+export const ModelRemovedEvent = Schema.Union(
+  Narration,
+  Schema.Struct({ type: Schema.Literal("model_removed"), reference: ModelRef })
+)
+
+/** What a download to a node streams: reports, and last `{"type":"model",…}` with the entry. */
+export const ModelEvent = Schema.Union(Report, Schema.Struct({ type: Schema.Literal("model"), model: ModelEntry }))
+
+/** What `plan` streams: narration, and last `{"type":"plan",…}`. */
+export const PlanEvent = Schema.Union(Narration, Schema.Struct({ type: Schema.Literal("plan"), ...TaskPlan.fields }))
 
 const eventStream = HttpApiSchema.Empty(200)
 const wantsEvents = Schema.Struct({ accept: Schema.Literal("text/event-stream") })
@@ -97,11 +124,39 @@ const Registry = HttpApiGroup.make("registry")
   )
   .middleware(Auth)
 
+const byReference = Schema.Struct({ reference: ModelRef })
+const models = HttpApiEndpoint.get("list", "/v1/nodes/:name/models/list")
+  .setPath(byName)
+  .setUrlParams(Schema.Struct({ provider: Schema.optional(Provider) }))
+  .addError(anyError)
+const modelInfo = HttpApiEndpoint.get("info", "/v1/nodes/:name/models")
+  .setPath(byName)
+  .setUrlParams(byReference)
+  .addError(anyError)
+const removeModel = HttpApiEndpoint.del("remove", "/v1/nodes/:name/models")
+  .setPath(byName)
+  .setUrlParams(byReference)
+  .addError(anyError)
+const download = HttpApiEndpoint.post("download", "/v1/nodes/:name/models/download")
+  .setPath(byName)
+  .setPayload(Schema.Struct({ model: ModelRef }))
+  .addError(anyError)
+
+/** The models of a node, through its hive. */
+const Models = HttpApiGroup.make("models")
+  .add(models.addSuccess(Schema.Struct({ models: Schema.Array(ModelEntry) })))
+  .add(modelInfo.addSuccess(ModelInfo))
+  .add(removeModel.addSuccess(HttpApiSchema.NoContent))
+  .add(download.addSuccess(ModelEntry))
+  .middleware(Auth)
+
+const plan = HttpApiEndpoint.post("plan", "/v2/plan").setPayload(InferenceTask).addError(anyError)
 const submit = HttpApiEndpoint.post("submit", "/v2/tasks").setPayload(InferenceTask).addError(anyError)
 
 const Tasks = HttpApiGroup.make("tasks")
   .add(HttpApiEndpoint.get("health", "/v1/health").addSuccess(Health))
   .add(submit.addSuccess(TaskWorker))
+  .add(plan.addSuccess(TaskPlan))
   .add(
     HttpApiEndpoint.get("workers", "/v1/workers/list").addSuccess(Schema.Struct({ workers: Schema.Array(WorkerInfo) }))
   )
@@ -114,6 +169,7 @@ export const QueenApi = HttpApi.make("queen-rbee")
   .annotate(OpenApi.Version, version)
   .add(Open)
   .add(Registry)
+  .add(Models)
   .add(Tasks)
   .addError(edge.bodyTooLarge)
   .addError(edge.invalidRequest)
@@ -132,7 +188,16 @@ export const QueenStreams = HttpApi.make("queen-rbee-streams")
       .middleware(Auth)
   )
   .add(
+    HttpApiGroup.make("models")
+      .add(models.setHeaders(wantsEvents).addSuccess(eventStream))
+      .add(modelInfo.setHeaders(wantsEvents).addSuccess(eventStream))
+      .add(removeModel.setHeaders(wantsEvents).addSuccess(eventStream))
+      .add(download.setHeaders(wantsEvents).addSuccess(eventStream))
+      .middleware(Auth)
+  )
+  .add(
     HttpApiGroup.make("tasks")
+      .add(plan.setHeaders(wantsEvents).addSuccess(eventStream))
       .add(
         submit
           .setHeaders(Schema.Struct({ ...wantsEvents.fields, "x-request-deadline": Schema.optional(Schema.String) }))

@@ -15,7 +15,10 @@ export const pages: Readonly<Record<string, HelpPage>> = {
     usage: "rbee <command> [options]",
     commands: [
       ["infer", "answer a prompt: tokens on stdout, everything else on stderr"],
+      ["plan", "what infer would fetch, place and start, and whether it fits"],
       ["setup", "the machines of the pool: add, change, list, remove, install, check"],
+      ["models", "the models of a machine: list, download, rm, info"],
+      ["catalog", "what is on record here, models and nodes: back up, restore, check"],
       ["queen", "the orchestrator: start, stop, status, serve"],
       ["hive", "a machine's pool manager: serve, start, stop, status, detect"],
       ["worker", "one loaded model: serve (what the hive spawns)"]
@@ -45,6 +48,35 @@ export const pages: Readonly<Record<string, HelpPage>> = {
       ],
       ["rbee setup install --node workstation", "uploads this very package"],
       ["rbee setup list-nodes --json", "for scripts"]
+    ]
+  },
+  models: {
+    title: "The models of a machine",
+    usage: "rbee models <command> [options]",
+    commands: [
+      ["list", "show what its catalog has"],
+      ["download", "fetch a model; an interrupted download resumes"],
+      ["rm", "remove a model from the catalog and the disk"],
+      ["info", "tell what a model is: layers, context, quantization"]
+    ],
+    examples: [
+      ["rbee models download --model hf:TheBloke/TinyLlama-1.1B-Chat-v1.0-GGUF", "Q4_K_M, if it has one"],
+      ["rbee models download --node workstation --model hf:org/repo:Q8_0", "another quantization, there"],
+      ["rbee models list --node workstation", ""]
+    ]
+  },
+  catalog: {
+    title: "What this machine keeps on record: its models, and the pool's nodes",
+    usage: "rbee catalog <command> [options]",
+    commands: [
+      ["backup", "copy the databases into ~/.rbee/backups, and verify the copies"],
+      ["restore", "put a backup in its database's place; what is there is kept"],
+      ["check", "tell whether all is whole and there (exit code 1 if not)"]
+    ],
+    examples: [
+      ["rbee catalog backup", "at any time, also while queen and hive run"],
+      ["rbee catalog check", "names what is wrong, what to do, and the newest backups"],
+      ["rbee catalog restore ~/.rbee/backups/models-20261121T190000Z.db", ""]
     ]
   },
   queen: {

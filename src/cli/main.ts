@@ -8,8 +8,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { version } from "../domain/Version.js"
+import { catalog } from "./commands/catalog.js"
 import { hive } from "./commands/hive.js"
 import { infer } from "./commands/infer.js"
+import { models } from "./commands/models.js"
+import { plan } from "./commands/plan.js"
 import { queen } from "./commands/queen.js"
 import { setup } from "./commands/setup.js"
 import { worker } from "./commands/worker.js"
@@ -17,7 +20,7 @@ import { exitCode } from "./exit.js"
 
 const rbee = Command.make("rbee").pipe(
   Command.withDescription("Turn any machines you can reach by SSH into one LLM inference pool"),
-  Command.withSubcommands([infer, setup, queen, hive, worker])
+  Command.withSubcommands([infer, plan, setup, models, catalog, queen, hive, worker])
 )
 
 const run = Command.run(rbee, { name: "rbee", version })

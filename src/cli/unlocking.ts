@@ -61,6 +61,11 @@ export const unlocking = (ask: Ask): Layer.Layer<QueenClient, never, QueenClient
         updateNode: (queen, name, changes) => retried(queen, client.updateNode(queen, name, changes)),
         removeNode: (queen, name, purge) => retried(queen, client.removeNode(queen, name, purge)),
         preflight: (queen, name) => retried(queen, client.preflight(queen, name)),
+        plan: (queen, task) => retried(queen, client.plan(queen, task)),
+        models: (queen, name, provider) => retried(queen, client.models(queen, name, provider)),
+        modelInfo: (queen, name, model) => retried(queen, client.modelInfo(queen, name, model)),
+        removeModel: (queen, name, model) => retried(queen, client.removeModel(queen, name, model)),
+        download: (queen, name, model) => retried(queen, client.download(queen, name, model)),
         install: (queen, name, from) => retried(queen, client.install(queen, name, from))
       })
     })

@@ -23,6 +23,14 @@ const log = (report: Report) =>
 /** Narration for the log alone. */
 export const logged: Narrator["Type"] = { report: log }
 
+/** Runs a program whose narration goes to the log alone. */
+export const silently = Effect.provideService(Narrator, logged)
+
+/** What downloads and loads nothing makes no progress to be shown. */
+export const isNoProgress = <A extends { readonly type: string }>(
+  event: A
+): event is Exclude<A, { readonly type: "progress" }> => event.type !== "progress"
+
 /** Runs a program and streams what it reports, and last its result. Whoever stops reading interrupts the program. */
 export const streamOf = <A, E, R>(
   program: Effect.Effect<A, E, R>

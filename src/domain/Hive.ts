@@ -4,7 +4,7 @@ import { BackendReport } from "./Device.js"
 import { NodeName, QueenId } from "./Ids.js"
 import { Narration } from "./Narration.js"
 import { SshReport } from "./Node.js"
-import { Megabytes } from "./Units.js"
+import { Count, Megabytes } from "./Units.js"
 import { WorkerInfo } from "./Worker.js"
 
 /** `GET /v1/health` of queen and hive. */
@@ -43,11 +43,31 @@ export const HiveConnection = Schema.Struct({
 })
 export type HiveConnection = typeof HiveConnection.Type
 
-/** `GET /v1/resources`: RAM that a new process may take, and free disk of the models' folder. */
+/** A figure that not every system tells, nor every hive: an older one leaves it out. */
+const ifTold = <A, I>(figure: Schema.Schema<A, I>) =>
+  Schema.optionalWith(Schema.NullOr(figure), { default: () => null })
+
+const Figure = Schema.Finite.pipe(Schema.nonNegative())
+
+/** `GET /v1/resources`: what the node has and what is free of it. */
 export const Resources = Schema.Struct({
   ram_total_mb: Megabytes,
+  /** What a new process may take. */
   ram_available_mb: Megabytes,
-  disk_free_mb: Megabytes
+  swap_total_mb: ifTold(Megabytes),
+  swap_free_mb: ifTold(Megabytes),
+  /** Of the disk of the models' folder. */
+  disk_free_mb: Megabytes,
+  /** How much of the last seconds tasks waited for a disk. */
+  disk_busy_percent: ifTold(Figure),
+  cpu_cores: ifTold(Count),
+  /** How many tasks ran or wanted to, on average over the last minute. */
+  cpu_load: ifTold(Figure),
+  /** The GPUs that can be used, by their device: `cuda:0`. */
+  gpus: Schema.optionalWith(
+    Schema.Array(Schema.Struct({ device: Schema.String, vram_total_mb: Megabytes, vram_free_mb: Megabytes })),
+    { default: () => [] }
+  )
 }).annotations({ identifier: "Resources" })
 export type Resources = typeof Resources.Type
 

@@ -1,20 +1,25 @@
 /** Where a model is put, and how much room it needs there (phase 8). */
 import * as Schema from "effect/Schema"
 import { Backend, Device, DeviceIndex } from "./Device.js"
+import { GgufInfo } from "./Gguf.js"
 import { ModelEntry } from "./Model.js"
 import { Count, Megabytes } from "./Units.js"
+
+/** A number of that range, or none. */
+const within = (least: number, most: number) => Schema.NullOr(Count.pipe(Schema.between(least, most)))
 
 /** How a worker is to be set up; `null` leaves the choice to the hive. */
 export const WorkerShape = Schema.Struct({
   slots: Count.pipe(Schema.between(1, 64)),
-  ctx_size: Schema.NullOr(Count.pipe(Schema.between(32, 1_048_576))),
-  threads: Schema.NullOr(Count.pipe(Schema.between(1, 512)))
+  ctx_size: within(32, 1_048_576),
+  threads: within(1, 512)
 })
 export type WorkerShape = typeof WorkerShape.Type
 
-/** What phase 8 is asked: this model, on this backend, on that device or whichever fits. */
+/** What phase 8 is asked: this model, on this backend, on that device or whichever fits. Without its header its size must do. */
 export const PlacementRequest = Schema.Struct({
   model: ModelEntry,
+  gguf: Schema.NullOr(GgufInfo),
   backend: Backend,
   device: Schema.NullOr(DeviceIndex),
   shape: WorkerShape
@@ -32,6 +37,3 @@ export const Placement = Schema.Struct({
   needs: MemoryNeeds
 })
 export type Placement = typeof Placement.Type
-
-/** The rule of phase 8: RAM for a model file of `size_bytes`, in bytes. */
-export const ramNeeded = (size_bytes: number): number => Math.ceil(size_bytes * 1.2)

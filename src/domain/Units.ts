@@ -31,5 +31,8 @@ export const ListenPort = Schema.Union(Schema.Literal(0), Port).annotations({
 /** Bytes as whole mebibytes, rounded up: what is needed must never be understated. */
 export const megabytesNeeded = (bytes: number): number => Math.ceil(bytes / 1024 ** 2)
 
+/** Bytes in megabytes (10^6) with one decimal, as sizes of files are shown. */
+export const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1)
+
 /** Bytes as whole mebibytes, rounded down: what is free must never be overstated. */
 export const megabytesFree = (bytes: number): number => Math.floor(bytes / 1024 ** 2)

@@ -24,7 +24,9 @@ import { type GpuBackend, isGpu } from "../domain/Device.js"
 import { InvalidModelFile } from "../domain/errors/Model.js"
 import { ContextOverflow } from "../domain/errors/Request.js"
 import { BackendUnavailable, CudaDeviceFailed, CudaUnavailable } from "../domain/errors/Resource.js"
+import { engineLayers, type GgufInfo } from "../domain/Gguf.js"
 import type { Sampling } from "../domain/Inference.js"
+import { batchTokensOf, contextSizeOf } from "../domain/MemoryNeeds.js"
 import { messageOf } from "../domain/Thrown.js"
 import { megabytesNeeded } from "../domain/Units.js"
 import {
@@ -36,15 +38,13 @@ import {
   type Piece
 } from "../services/Engine.js"
 import { Decode } from "./engine/decode.js"
-import { type GgufHeader, NotGguf, readGgufHeader } from "./engine/ggufHeader.js"
 import { reportLoading } from "./engine/loadingReport.js"
 import { Lockstep } from "./engine/lockstep.js"
 import type { TokenText } from "./engine/textPieces.js"
-import { batchTokens, chooseThreads, promptTokensAtOnce, readCores } from "./engine/tuning.js"
+import { chooseThreads, promptTokensAtOnce, readCores } from "./engine/tuning.js"
 import { makeTokenTexts } from "./engine/vocabulary.js"
+import { inspectGguf } from "./gguf/inspectGguf.js"
 
-/** Where a model says nothing else: room for a conversation, in memory that most machines have. */
-const contextSizeDefault = 4096
 /** The engine waits for whoever holds a handle of its own; a failed load leaks one. */
 const closeWithin = "5 seconds"
 /** How many of its complaints are kept, should the engine have many. */
@@ -165,29 +165,21 @@ const deviceFailed = ({ device }: LoadOptions, reason: string): CudaDeviceFailed
 const invalidFile = ({ path }: LoadOptions, reason: string) =>
   new InvalidModelFile({ reference: basename(path), reason })
 
-/** What the file system said, without the path: the error travels. */
-const codeOf = (cause: unknown): string =>
-  cause instanceof Error && "code" in cause ? String(cause.code) : messageOf(cause)
-
-const readHeader = (options: LoadOptions): Effect.Effect<GgufHeader, InvalidModelFile> =>
-  Effect.try({
-    try: () => readGgufHeader(options.path),
-    catch: (cause) =>
-      invalidFile(options, cause instanceof NotGguf ? cause.message : `it cannot be read: ${codeOf(cause)}`)
-  })
+const readHeader = (options: LoadOptions): Effect.Effect<GgufInfo, InvalidModelFile> =>
+  Effect.mapError(inspectGguf(options.path), ({ reason }) => invalidFile(options, reason))
 
 /** The weights: every layer on the device that was asked for, or none. Phase 8 has decided that there is room. */
 const openModel = Effect.fnUntraced(function* (
   llama: Llama,
   options: LoadOptions,
-  header: GgufHeader,
+  header: GgufInfo,
   complaints: Complaints
 ) {
   const onGpu = isGpu(options.device.backend)
   const vramUsed = Effect.promise(async () => (onGpu ? (await llama.getVramState()).used : 0))
   const before = yield* vramUsed
   const vramTaken_mb = Effect.map(vramUsed, (used) => megabytesNeeded(Math.max(0, used - before)))
-  const { onLoadProgress, done } = yield* reportLoading(options, header.layers, vramTaken_mb)
+  const { onLoadProgress, done } = yield* reportLoading(options, engineLayers(header), vramTaken_mb)
   const model = yield* opened<LlamaModel>((loadSignal) =>
     llama.loadModel({
       modelPath: options.path,
@@ -217,7 +209,7 @@ const openContext = (model: LlamaModel, options: LoadOptions, contextSize: numbe
     model.createContext({
       sequences: options.shape.slots,
       contextSize,
-      batchSize: Math.min(batchTokens, contextSize * options.shape.slots),
+      batchSize: batchTokensOf(contextSize, options.shape.slots),
       threads,
       failedCreationRemedy: false,
       ignoreMemorySafetyChecks: true,
@@ -307,13 +299,21 @@ const loadedModel = (
   model: LlamaModel,
   context: LlamaContext,
   free: Queue.Queue<LlamaContextSequence>,
-  { context_size, layers, bite }: { readonly context_size: number; readonly layers: number; readonly bite: number }
+  {
+    context_size,
+    layers,
+    placed,
+    bite
+  }: Pick<LoadedModel, "context_size" | "layers" | "placed"> & {
+    readonly bite: number
+  }
 ): LoadedModel => {
   const lockstep = new Lockstep()
   const textOf = tokenTexts(model)
   return {
     context_size,
     layers,
+    placed,
     vram_bytes: model.memoryUsage.vram + context.memoryUsage.vram,
     generate: Effect.fn("Engine.generate")(function* ({ prompt, max_tokens, sampling }: GenerateOptions) {
       const tokens = promptTokens(model, prompt)
@@ -351,11 +351,12 @@ const load: (options: LoadOptions) => Effect.Effect<LoadedModel, LoadError, Scop
     const complaints = new Complaints()
     const llama = yield* openBackend(options, threads, complaints)
     const model = yield* openModel(llama, options, header, complaints)
-    const context_size = options.shape.ctx_size ?? Math.min(contextSizeDefault, model.trainContextSize)
+    const context_size = contextSizeOf(options.shape, header)
     const context = yield* openContext(model, options, context_size, threads)
     const free = yield* openSequences(context, options.shape.slots)
     const bite = promptTokensAtOnce(isGpu(options.device.backend), header.size_bytes)
-    return loadedModel(model, context, free, { context_size, layers: header.layers, bite })
+    const placed = { backend: llama.gpu || "cpu", gpu_layers: model.gpuLayers }
+    return loadedModel(model, context, free, { context_size, layers: engineLayers(header), placed, bite })
   }
 )
 

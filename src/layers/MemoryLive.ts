@@ -4,70 +4,117 @@ import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { megabytesFree } from "../domain/Units.js"
-import { Memory } from "../services/Memory.js"
-import { Settings } from "../services/Settings.js"
+import { Memory, type Ram } from "../services/Memory.js"
 
-const readNumber = (path: string): number | undefined => {
+/** A file of the kernel's; nothing where there is none. */
+const read = (path: string): string => {
   try {
-    const text = Fs.readFileSync(path, "utf8").trim()
-    return /^\d+$/.test(text) ? Number(text) : undefined
+    return Fs.readFileSync(path, "utf8")
   } catch {
-    return undefined // not that version of cgroups, or no limit
+    return "" // another system, or another version of cgroups
   }
 }
 
-/** What the kernel could give without swapping; `os.freemem` leaves out the caches that it would drop. */
-const memAvailable = (): number => {
-  try {
-    const kilobytes = /^MemAvailable:\s+(\d+) kB/m.exec(Fs.readFileSync("/proc/meminfo", "utf8"))?.[1]
-    return kilobytes === undefined ? Os.freemem() : Number(kilobytes) * 1024
-  } catch {
-    return Os.freemem() // not Linux
+/** The number that stands after a name at the beginning of a line: `MemAvailable:  123 kB`, `oom_kill 3`. */
+const figure = (text: string, name: string): number | undefined => {
+  const digits = new RegExp(`^${name}:?\\s+(\\d+)`, "m").exec(text)?.[1]
+  return digits === undefined ? undefined : Number(digits)
+}
+
+// --- cgroups -------------------------------------------------------------------------------------------------------
+
+/** Where a version of cgroups keeps what counts. */
+interface Version {
+  /** Below the root of the file system; where it is mounted is custom, not law. */
+  readonly mounts: ReadonlyArray<string>
+  readonly limit: string
+  readonly usage: string
+  /** Cached file pages that nobody used lately: they are counted as used and given up first. */
+  readonly reclaimable: string
+}
+
+const v2: Version = {
+  mounts: ["sys/fs/cgroup", "sys/fs/cgroup/unified"],
+  limit: "memory.max",
+  usage: "memory.current",
+  reclaimable: "inactive_file"
+}
+
+const v1: Version = {
+  mounts: ["sys/fs/cgroup/memory"],
+  limit: "memory.limit_in_bytes",
+  usage: "memory.usage_in_bytes",
+  reclaimable: "total_inactive_file"
+}
+
+/** A cgroup that this process is in. */
+interface Cgroup {
+  readonly version: Version
+  readonly folder: string
+}
+
+/** This process's own cgroup, then all that this one is in: each may have a limit, and within a container only some can be seen. */
+const cgroups = (root: string): ReadonlyArray<Cgroup> =>
+  read(Path.join(root, "proc/self/cgroup"))
+    .split("\n")
+    .flatMap((line) => {
+      const [, controllers, ...path] = line.split(":")
+      const version = controllers === "" ? v2 : controllers?.split(",").includes("memory") ? v1 : undefined
+      if (version === undefined) return []
+      const names = path
+        .join(":")
+        .split("/")
+        .filter((name) => name !== "" && name !== "..")
+      const upwards = Array.from({ length: names.length + 1 }, (_, up) => names.slice(0, names.length - up))
+      return version.mounts.flatMap((mount) =>
+        upwards.map((names) => ({ version, folder: Path.join(root, mount, ...names) }))
+      )
+    })
+
+/** What a cgroup may hold and what it has left of that, in bytes. `max`, or more than the machine has, is no limit. */
+const limitOf = ({ version, folder }: Cgroup, total: number) => {
+  const bytesIn = (file: string) => Number(/^\d+$/m.exec(read(Path.join(folder, file)))?.[0] ?? Number.NaN)
+  const [limit, usage] = [bytesIn(version.limit), bytesIn(version.usage)]
+  if (!(limit < total) || Number.isNaN(usage)) return []
+  const reclaimable = figure(read(Path.join(folder, "memory.stat")), version.reclaimable) ?? 0
+  return [{ limit, room: Math.max(0, limit - Math.max(0, usage - reclaimable)) }]
+}
+
+// --- the figures ---------------------------------------------------------------------------------------------------
+
+/** The machine's, held to the cgroup's limits. `os.freemem` leaves out the caches that the kernel would drop, and all limits. */
+const readRam = (root: string): Ram => {
+  const meminfo = read(Path.join(root, "proc/meminfo"))
+  const bytes = (name: string) => {
+    const kilobytes = figure(meminfo, name)
+    return kilobytes === undefined ? undefined : kilobytes * 1024
+  }
+  const total = bytes("MemTotal") ?? Os.totalmem()
+  const available = bytes("MemAvailable") ?? Os.freemem() // not Linux
+  const limits = cgroups(root).flatMap((cgroup) => limitOf(cgroup, total))
+  return {
+    ram_total_mb: megabytesFree(Math.min(total, ...limits.map(({ limit }) => limit))),
+    ram_available_mb: megabytesFree(Math.min(available, ...limits.map(({ room }) => room))),
+    swap_total_mb: megabytesFree(bytes("SwapTotal") ?? 0),
+    swap_free_mb: megabytesFree(bytes("SwapFree") ?? 0)
   }
 }
 
-/** The room that the cgroup leaves: its limit less what is in use, of which inactive file pages can be dropped. */
-const cgroupRoom = (): number => {
-  const v2 = "/sys/fs/cgroup"
-  const v1 = "/sys/fs/cgroup/memory"
-  const limit = readNumber(`${v2}/memory.max`) ?? readNumber(`${v1}/memory.limit_in_bytes`)
-  const usage = readNumber(`${v2}/memory.current`) ?? readNumber(`${v1}/memory.usage_in_bytes`)
-  if (limit === undefined || usage === undefined || limit >= Os.totalmem()) return Number.POSITIVE_INFINITY
-  return Math.max(0, limit - usage + inactiveFile(v2, v1))
-}
+/** Of this process's cgroup, in which its workers are too; only the second version counts them. Else of the machine. */
+const readOomKills = (root: string): number =>
+  cgroups(root)
+    .filter(({ version }) => version === v2)
+    .map(({ folder }) => figure(read(Path.join(folder, "memory.events")), "oom_kill"))
+    .find((kills) => kills !== undefined) ??
+  figure(read(Path.join(root, "proc/vmstat")), "oom_kill") ??
+  0
 
-const inactiveFile = (...places: ReadonlyArray<string>): number => {
-  for (const place of places) {
-    try {
-      const bytes = /^(?:total_)?inactive_file (\d+)/m.exec(Fs.readFileSync(`${place}/memory.stat`, "utf8"))?.[1]
-      if (bytes !== undefined) return Number(bytes)
-    } catch {
-      // the other version's place
-    }
-  }
-  return 0
-}
+/** The memory of the machine whose `/proc` and `/sys` are below that folder. */
+export const memoryFrom = (root: string): Layer.Layer<Memory> =>
+  Layer.succeed(
+    Memory,
+    Memory.of({ ram: Effect.sync(() => readRam(root)), oom_kills: Effect.sync(() => readOomKills(root)) })
+  )
 
-/** Free bytes for an ordinary user (`bavail`), of the disk that the folder is or will be on. */
-const diskFree = (folder: string): number => {
-  for (let place = folder; ; place = Path.dirname(place)) {
-    try {
-      const { bavail, bsize } = Fs.statfsSync(place)
-      return bavail * bsize
-    } catch {
-      if (place === Path.dirname(place)) return 0
-    }
-  }
-}
-
-/** This machine's memory and the disk of the models' folder. */
-export const MemoryLive: Layer.Layer<Memory, never, Settings> = Layer.effect(
-  Memory,
-  Effect.map(Settings, ({ models }) => ({
-    resources: Effect.sync(() => ({
-      ram_total_mb: megabytesFree(Os.totalmem()),
-      ram_available_mb: megabytesFree(Math.min(memAvailable(), cgroupRoom())),
-      disk_free_mb: megabytesFree(diskFree(models.dir))
-    }))
-  }))
-)
+/** This machine's memory, as far as this process may have it. */
+export const MemoryLive: Layer.Layer<Memory> = memoryFrom("/")

@@ -2,8 +2,25 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { splitName } from "../domain/Gguf.js"
 import { ModelFiles } from "../services/ModelFiles.js"
+import { inspectGguf } from "./gguf/inspectGguf.js"
 import { packageRoot } from "./packageRoot.js"
+
+const sizeOf = async (path: string): Promise<number> => {
+  const stats = await Fs.stat(path)
+  if (!stats.isFile()) throw new Error("not a regular file")
+  return stats.size
+}
+
+/** The other files of the model that begins with this one. */
+const sizeOfOthers = async (path: string): Promise<number> => {
+  const split = splitName(path)
+  if (split?.number !== 1) return 0
+  let total = 0
+  for (let number = 2; number <= split.count; number++) total += await sizeOf(split.nth(number))
+  return total
+}
 
 /** Model files of this machine. */
 export const ModelFilesLive: Layer.Layer<ModelFiles> = Layer.succeed(ModelFiles, {
@@ -12,21 +29,9 @@ export const ModelFilesLive: Layer.Layer<ModelFiles> = Layer.succeed(ModelFiles,
     Effect.option(
       Effect.tryPromise(async () => {
         const real = await Fs.realpath(path)
-        const stats = await Fs.stat(real)
-        if (!stats.isFile()) throw new Error("not a regular file")
-        return { path: real, size_bytes: stats.size }
+        return { path: real, size_bytes: (await sizeOf(real)) + (await sizeOfOthers(real)) }
       })
     )
   ),
-  isGguf: Effect.fn("ModelFiles.isGguf")((path: string) =>
-    Effect.tryPromise(async () => {
-      const file = await Fs.open(path)
-      try {
-        const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0)
-        return bytesRead === 4 && buffer.toString("latin1") === "GGUF"
-      } finally {
-        await file.close()
-      }
-    }).pipe(Effect.orElseSucceed(() => false))
-  )
+  inspect: Effect.fn("ModelFiles.inspect")(inspectGguf)
 })

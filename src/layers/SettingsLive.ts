@@ -12,6 +12,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { parse } from "smol-toml"
 import { DurationText } from "../domain/Time.js"
@@ -44,6 +45,18 @@ const listenPort = (name: string, fallback: number) =>
   number(name, ListenPort, "a port between 1024 and 65535, or 0 to let the system choose", fallback)
 const duration = (name: string, fallback: Duration.DurationInput) =>
   Config.withDefault(checked(DurationText, Config.string(name)), Duration.decode(fallback))
+const megabytesPerSecond = (name: string) =>
+  Config.map(
+    Config.option(
+      checked(
+        Schema.compose(Schema.NumberFromString, Schema.Finite.pipe(Schema.positive())).annotations({
+          message: () => ({ message: "megabytes a second, more than 0", override: true })
+        }),
+        Config.string(name)
+      )
+    ),
+    Option.getOrNull
+  )
 const optional = (name: string) => Config.map(Config.option(Config.string(name)), Option.getOrNull)
 
 const timeouts = Config.all({
@@ -54,6 +67,7 @@ const timeouts = Config.all({
   daemon_start: duration("daemon_start", "30 seconds"),
   worker_start: duration("worker_start", "30 seconds"),
   model_load: duration("model_load", "5 minutes"),
+  download_stall: duration("download_stall", "60 seconds"),
   inference_stall: duration("inference_stall", "60 seconds"),
   cancel: duration("cancel", "5 seconds"),
   drain: duration("drain", "30 seconds"),
@@ -62,7 +76,7 @@ const timeouts = Config.all({
 })
 
 /** Everything under `RBEE_…`, or in the file's sections. */
-const configuration = (user: Configuration["user"], auth: Auth) =>
+const configuration = (user: Configuration["user"], auth: Auth, hub: Configuration["hub"]) =>
   Config.all({
     home: Config.withDefault(Config.string("home"), Path.join(user.home, ".rbee")),
     queen: Config.all({
@@ -78,7 +92,9 @@ const configuration = (user: Configuration["user"], auth: Auth) =>
       Config.nested("worker")
     ),
     remote: Config.all({ binary_path: optional("binary_path") }).pipe(Config.nested("remote")),
-    models: Config.all({ dir: optional("dir") }).pipe(Config.nested("models")),
+    models: Config.all({ dir: optional("dir"), max_mbps: megabytesPerSecond("max_mbps") }).pipe(
+      Config.nested("models")
+    ),
     timeouts: timeouts.pipe(Config.nested("timeouts"))
   }).pipe(
     Config.map(({ home: given, queen, models, worker, ...rest }): Configuration => {
@@ -88,7 +104,8 @@ const configuration = (user: Configuration["user"], auth: Auth) =>
         home,
         queen: { ...queen, database: Path.resolve(queen.database ?? Path.join(home, "beehives.db")) },
         worker: { ...worker, port_end: Math.max(worker.port_end, worker.port_start) },
-        models: { dir: Path.resolve(models.dir ?? Path.join(home, "models")) },
+        models: { ...models, dir: Path.resolve(models.dir ?? Path.join(home, "models")) },
+        hub,
         auth,
         user
       }
@@ -152,6 +169,28 @@ const findToken = (environment: Provider, file: Provider): Effect.Effect<Auth, C
     return { token: Option.some(yield* parseToken(named.api_token.value, "RBEE_API_TOKEN", make)), file: null }
   })
 
+const HubEndpoint = Schema.String.pipe(
+  Schema.filter((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol))
+).annotations({ message: () => ({ message: "an address such as https://huggingface.co", override: true }) })
+
+const HubToken = Schema.compose(Schema.Trim, Schema.String.pipe(Schema.pattern(/^[\x21-\x7e]+$/))).annotations({
+  message: () => ({ message: "a token: one word of printable ASCII", override: true })
+})
+
+/** The model hub's own variables: who has them set for its tools need not set them again for us. */
+const modelHub = (home: string) =>
+  Config.all({
+    endpoint: Config.withDefault(checked(HubEndpoint, Config.nonEmptyString("HF_ENDPOINT")), "https://huggingface.co"),
+    token: Config.option(checked(HubToken, Config.nonEmptyString("HF_TOKEN"))),
+    folder: Config.withDefault(Config.nonEmptyString("HF_HOME"), Path.join(home, ".cache", "huggingface"))
+  }).pipe(
+    Config.map(({ endpoint, token, folder }): Configuration["hub"] => ({
+      endpoint: endpoint.endsWith("/") ? endpoint : `${endpoint}/`, // what is below it is resolved against it
+      token: Option.map(token, Redacted.make),
+      token_file: Path.join(folder, "token")
+    }))
+  )
+
 const load = <E>(authFrom: (environment: Provider, file: Provider) => Effect.Effect<Auth, E>) =>
   Effect.gen(function* () {
     const user = yield* Config.all({
@@ -167,7 +206,8 @@ const load = <E>(authFrom: (environment: Provider, file: Provider) => Effect.Eff
     )
     const file = path === undefined ? ConfigProvider.fromMap(new Map()) : yield* readFile(path)
     const auth = yield* authFrom(environment, file)
-    return yield* ConfigProvider.orElse(environment, () => file).load(configuration(user, auth))
+    const hub = yield* modelHub(user.home)
+    return yield* ConfigProvider.orElse(environment, () => file).load(configuration(user, auth, hub))
   })
 
 /**

@@ -2,8 +2,10 @@ import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import { type Device, isGpu } from "../domain/Device.js"
+import { BackendUnavailable, CudaDeviceFailed } from "../domain/errors/Resource.js"
 import type { ReadyReport } from "../domain/Worker.js"
-import { Engine, type LoadError, type LoadOptions } from "../services/Engine.js"
+import { Engine, type LoadError, type LoadedModel, type LoadOptions } from "../services/Engine.js"
 import { HiveCallback } from "../services/HiveCallback.js"
 import { WorkerSelf } from "../services/WorkerSelf.js"
 
@@ -17,8 +19,9 @@ export interface LoadOrder {
 }
 
 /**
- * Phase 9, as the worker runs it: loads the model with progress, becomes idle, and calls the hive back. A hive that does not
- * answer is called again and again: the worker serves meanwhile.
+ * Phase 9, as the worker runs it: loads the model with progress, becomes idle, and calls the hive back. What did not come to be
+ * on the device that was asked for, with every layer, is a failure, and goes with the scope. A hive that does not answer is called
+ * again and again: the worker serves meanwhile.
  */
 export const loadModel: (
   order: LoadOrder
@@ -29,6 +32,7 @@ export const loadModel: (
   const self = yield* WorkerSelf
   const callback = yield* HiveCallback
   const model = yield* engine.load({ ...load, onProgress: self.loadingProgress })
+  yield* requirePlacement(load.device, model)
   yield* self.modelLoaded(model)
   yield* Effect.logInfo(`model loaded: ${model.layers} layers, context of ${model.context_size} tokens`)
   if (callback_url === null) return
@@ -43,3 +47,17 @@ export const loadModel: (
     Effect.forkScoped
   )
 })
+
+/** GPU fail fast, measured: engines fall back without a word. */
+const requirePlacement = (
+  { backend, index }: Device,
+  { layers, placed }: LoadedModel
+): Effect.Effect<void, CudaDeviceFailed | BackendUnavailable> => {
+  if (!isGpu(backend) || (placed.backend === backend && placed.gpu_layers >= layers)) return Effect.void
+  if (backend === "metal") return new BackendUnavailable({ backend, available: ["cpu"] })
+  const reason =
+    placed.backend === backend
+      ? `${placed.gpu_layers} of ${layers} layers are on the device`
+      : `the engine fell back to ${placed.backend}`
+  return new CudaDeviceFailed({ device: index, reason })
+}

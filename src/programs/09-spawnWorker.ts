@@ -10,12 +10,14 @@ import * as Stream from "effect/Stream"
 import { isLoopback, localUrl } from "../domain/Address.js"
 import { ErrorEvent } from "../domain/errors/Envelope.js"
 import { SpawnError } from "../domain/errors/Phases.js"
+import { OutOfMemory } from "../domain/errors/Resource.js"
 import { ModelLoadTimeout, NoFreePort, WorkerStartFailed, WorkerStartTimeout } from "../domain/errors/Worker.js"
 import { type NodeName, WorkerId } from "../domain/Ids.js"
 import type { ModelEntry } from "../domain/Model.js"
 import type { Placement } from "../domain/Placement.js"
 import type { ProcessExit } from "../domain/Process.js"
 import type { HostedWorker, ReadyReport, SpawnRequest, WorkerBinary } from "../domain/Worker.js"
+import { Memory } from "../services/Memory.js"
 import { type Narrator, report, voiceOf } from "../services/Narrator.js"
 import { type LaunchedProcess, Processes } from "../services/Processes.js"
 import { ReadyCalls } from "../services/ReadyCalls.js"
@@ -23,6 +25,7 @@ import { Settings } from "../services/Settings.js"
 import { Tokens } from "../services/Tokens.js"
 import { WorkerClient } from "../services/WorkerClient.js"
 import { WorkerFiles } from "../services/WorkerFiles.js"
+import { confirmRoom } from "./08-resourcePreflight.js"
 
 const say = voiceOf("rbee-hive")
 
@@ -46,21 +49,27 @@ interface Starting {
   readonly key: Redacted.Redacted
   readonly port: number
   readonly log_path: string
+  /** How many processes the kernel had killed for want of memory before. */
+  readonly oom_kills: number
 }
 
-type Needs = Processes | WorkerFiles | WorkerClient | ReadyCalls | Tokens | Settings | Narrator
+type Needs = Processes | WorkerFiles | WorkerClient | ReadyCalls | Memory | Tokens | Settings | Narrator
 
 /**
  * Phase 9: a worker process that reported ready. One that ends before that, is too slow, or is no longer wanted leaves nothing
- * behind: no process, no key file. Telling the kernel's out-of-memory kill from other kills comes with the worker lifecycle.
+ * behind: no process, no key file.
  */
 export const spawnWorker: (order: SpawnOrder) => Effect.Effect<HostedWorker, SpawnError, Needs> = Effect.fn(
   "rbee.phase.spawnWorker"
 )(function* (order) {
   const tokens = yield* Tokens
   const files = yield* WorkerFiles
+  const memory = yield* Memory
   const id = WorkerId.make(`w-${yield* tokens.id}`)
-  const starting = { order, id, key: yield* tokens.secret, port: yield* findPort, log_path: files.logPath(id) }
+  const starting = {
+    ...{ order, id, key: yield* tokens.secret, port: yield* findPort },
+    ...{ log_path: files.logPath(id), oom_kills: yield* memory.oom_kills }
+  }
   return yield* Effect.acquireUseRelease(
     launch(starting),
     (process) => awaitReady(starting, process),
@@ -85,6 +94,7 @@ const launch = Effect.fnUntraced(function* ({ order, id, key, port, log_path }: 
   const { device, device_uuid } = order.placement
   const { slots, ctx_size, threads } = order.request
   const optional = (flag: string, value: number | null) => (value === null ? [] : [flag, `${value}`])
+  yield* confirmRoom(order.placement)
   yield* say("👷", `Starting worker ${id} on ${device}, port ${port}`)
   return yield* processes
     .launch({
@@ -165,9 +175,15 @@ const whenReady = ({ order, id, key, port, log_path }: Starting) =>
     })
   )
 
-/** Why it ended: the error that the worker wrote as its last words, or else its exit with the last lines of its log. */
-const explainExit = Effect.fnUntraced(function* ({ id, log_path }: Starting, { code, signal }: ProcessExit) {
+/**
+ * Why it ended: killed by the kernel for want of memory (EH-004b), else the error that the worker wrote as its last words, else its
+ * exit with the last lines of its log. The kernel does not say whom it killed; that ours was killed meanwhile is taken for it.
+ */
+const explainExit = Effect.fnUntraced(function* (starting: Starting, { code, signal }: ProcessExit) {
+  const { id, log_path } = starting
   const { tail } = yield* Processes
+  const { oom_kills } = yield* Memory
+  if (signal === "SIGKILL" && (yield* oom_kills) > starting.oom_kills) return new OutOfMemory({ log_path })
   const log_lines = yield* tail(log_path, 20)
   const words = Option.flatMap(Option.fromNullable(log_lines.at(-1)), decodeLastWords)
   return Option.getOrElse(

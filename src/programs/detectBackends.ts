@@ -20,9 +20,12 @@ export const detectBackends: Effect.Effect<ReadonlyArray<BackendReport>, never, 
 }).pipe(Effect.withSpan("rbee.detectBackends"))
 
 const detect = (name: GpuBackend): Effect.Effect<BackendReport, never, Gpu> =>
-  Effect.flatMap(Gpu, (gpu) => gpu.devices(name)).pipe(
+  Effect.flatMap(Gpu, (gpu) => gpu.inventory(name)).pipe(
     Effect.match({
-      onSuccess: (devices) => ({ name, available: true, devices }),
+      onSuccess: ({ devices, unusable }) => ({
+        ...{ name, available: true, devices },
+        ...(unusable.length === 0 ? {} : { unusable })
+      }),
       onFailure: (error) => ({
         name,
         available: false,

@@ -45,6 +45,8 @@ export interface LoadedModel {
   readonly context_size: number
   readonly vram_bytes: number
   readonly layers: number
+  /** Where it really is, as the engine says itself: what computes, and how many of the layers are on that device. */
+  readonly placed: { readonly backend: string; readonly gpu_layers: number }
   /** Generates in a free sequence; whoever calls holds one of the `slots` that the model was loaded with. */
   readonly generate: (options: GenerateOptions) => Effect.Effect<Generation, ContextOverflow, Scope.Scope>
 }

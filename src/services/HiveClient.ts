@@ -9,7 +9,10 @@ import type { Unauthorized } from "../domain/errors/Request.js"
 import type { WorkerDraining, WorkerNotFound } from "../domain/errors/Worker.js"
 import type { Health, HiveAddress, HiveEvent, Lease, LeaseEvent, Resources } from "../domain/Hive.js"
 import type { QueenId, WorkerId } from "../domain/Ids.js"
+import type { ModelEntry, Provider } from "../domain/Model.js"
+import type { ModelRef } from "../domain/ModelRef.js"
 import type { Report } from "../domain/Narration.js"
+import type { ModelInfo, SpawnPlan } from "../domain/Plan.js"
 import type { SpawnRequest, WorkerHandle, WorkerInfo } from "../domain/Worker.js"
 
 /** How any call to a hive may fail. */
@@ -27,6 +30,17 @@ export class HiveClient extends Context.Tag("rbee/HiveClient")<
     readonly worker: (hive: HiveAddress, id: WorkerId) => Effect.Effect<WorkerHandle, HiveCallError | WorkerNotFound>
     /** Phases 5 to 11 on the node: reports, and last the worker. Fails with whatever those phases raise. */
     readonly spawn: (hive: HiveAddress, request: SpawnRequest) => Stream.Stream<Report | WorkerHandle, RbeeError>
+    /** Phases 5 to 8 without acting. */
+    readonly plan: (hive: HiveAddress, request: SpawnRequest) => Effect.Effect<SpawnPlan, HiveCallError>
+    /** The catalog, or what it has of one provider. */
+    readonly models: (
+      hive: HiveAddress,
+      provider: Provider | null
+    ) => Effect.Effect<ReadonlyArray<ModelEntry>, RbeeError>
+    readonly modelInfo: (hive: HiveAddress, model: ModelRef) => Effect.Effect<ModelInfo, RbeeError>
+    readonly removeModel: (hive: HiveAddress, model: ModelRef) => Effect.Effect<void, RbeeError>
+    /** Phases 5 to 7: reports, and last the model. Who stops listening breaks it off, unless another wants it. */
+    readonly download: (hive: HiveAddress, model: ModelRef) => Stream.Stream<Report | ModelEntry, RbeeError>
     /** The hive's worker changes and narration, without end. */
     readonly events: (hive: HiveAddress) => Stream.Stream<HiveEvent, HiveCallError>
     readonly renewLease: (hive: HiveAddress, lease: Lease) => Effect.Effect<void, HiveCallError | WorkerDraining>

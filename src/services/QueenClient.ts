@@ -9,14 +9,22 @@ import type { QueenUnreachable } from "../domain/errors/Hive.js"
 import type { RbeeError } from "../domain/errors/index.js"
 import type { Health, NodePreflight } from "../domain/Hive.js"
 import type { NodeName } from "../domain/Ids.js"
+import type { ModelEntry, Provider } from "../domain/Model.js"
+import type { ModelRef } from "../domain/ModelRef.js"
 import type { Narration, Report } from "../domain/Narration.js"
 import type { Installed, InstallSource, NewNode, NodeChanges, NodeRecord } from "../domain/Node.js"
+import type { ModelInfo, TaskPlan } from "../domain/Plan.js"
 import type { InferenceTask, TaskEvent } from "../domain/Task.js"
 
 /** Where a queen is reached, and the token that opens it, where it wants one. */
 export interface QueenAddress {
   readonly url: string
   readonly token: Option.Option<Redacted.Redacted>
+}
+
+/** Models of a node. */
+export interface ModelList {
+  readonly models: ReadonlyArray<ModelEntry>
 }
 
 /** The queen's contract, as far as the keeper uses it. */
@@ -50,6 +58,28 @@ export class QueenClient extends Context.Tag("rbee/QueenClient")<
       name: NodeName,
       from: InstallSource
     ) => Stream.Stream<Report | Installed, RbeeError>
+    /** Phases 0 to 8 without acting: narration, and last the plan. */
+    readonly plan: (queen: QueenAddress, task: InferenceTask) => Stream.Stream<Narration | TaskPlan, RbeeError>
+    /** A node's catalog, or what it has of one provider: narration, and last the models. */
+    readonly models: (
+      queen: QueenAddress,
+      name: NodeName,
+      provider: Provider | null
+    ) => Stream.Stream<Narration | ModelList, RbeeError>
+    /** What a node knows of a model: narration, and last that. */
+    readonly modelInfo: (
+      queen: QueenAddress,
+      name: NodeName,
+      model: ModelRef
+    ) => Stream.Stream<Narration | ModelInfo, RbeeError>
+    /** Takes a model off a node. */
+    readonly removeModel: (queen: QueenAddress, name: NodeName, model: ModelRef) => Stream.Stream<Narration, RbeeError>
+    /** Fetches a model to a node: narration and progress, and last its entry. */
+    readonly download: (
+      queen: QueenAddress,
+      name: NodeName,
+      model: ModelRef
+    ) => Stream.Stream<Report | ModelEntry, RbeeError>
     /** Tells the queen the passphrase of a private key, which it keeps in memory alone. */
     readonly unlock: (
       queen: QueenAddress,

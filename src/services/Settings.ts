@@ -13,6 +13,7 @@ export interface Timeouts {
   readonly daemon_start: Duration.Duration
   readonly worker_start: Duration.Duration
   readonly model_load: Duration.Duration
+  readonly download_stall: Duration.Duration
   readonly inference_stall: Duration.Duration
   readonly cancel: Duration.Duration
   readonly drain: Duration.Duration
@@ -40,7 +41,14 @@ export interface Configuration {
   readonly hive: { readonly host: string; readonly port: number }
   readonly worker: { readonly port_start: number; readonly port_end: number }
   readonly remote: { readonly binary_path: string | null }
-  readonly models: { readonly dir: string }
+  /** Where models are kept, and how fast they may be fetched: megabytes (10^6) a second. */
+  readonly models: { readonly dir: string; readonly max_mbps: number | null }
+  /** The model hub, as its own tools are configured: HF_ENDPOINT, HF_TOKEN, or the file that a login leaves. */
+  readonly hub: {
+    readonly endpoint: string
+    readonly token: Option.Option<Redacted.Redacted>
+    readonly token_file: string
+  }
   readonly timeouts: Timeouts
   /** The key of the queen at the configured address, or of a daemon that was given none of its own. */
   readonly auth: Auth

@@ -33,6 +33,10 @@ export interface EngineTestOptions {
   readonly script: (prompt: string, seed: number) => ReadonlyArray<string>
   readonly train_context_size: number
   readonly vram_bytes: number
+  /** Whether it takes the CPU, without a word, where a GPU was asked for. */
+  readonly falls_back: boolean
+  /** How many layers it puts on a GPU that was asked for; `null` puts all there. */
+  readonly gpu_layers: number | null
 }
 
 /** What was done to the engine, in order. */
@@ -71,7 +75,9 @@ const defaults: EngineTestOptions = {
   token_delay: 0,
   script: story,
   train_context_size: 512,
-  vram_bytes: 64 * 1024 ** 2
+  vram_bytes: 64 * 1024 ** 2,
+  falls_back: false,
+  gpu_layers: null
 }
 
 /** A token for every word and the start of the text: near enough, and easy to count. */
@@ -165,10 +171,14 @@ const make = Effect.fnUntraced(function* (given: Partial<EngineTestOptions>) {
       yield* readLayers(asked)
       yield* Effect.acquireRelease(note({ _tag: "Loaded" }), () => note({ _tag: "Unloaded" }))
       const context_size = shape.ctx_size ?? options.train_context_size
+      const onGpu = isGpu(device.backend) && !options.falls_back
       return {
         context_size,
-        vram_bytes: isGpu(device.backend) ? options.vram_bytes : 0,
+        vram_bytes: onGpu ? options.vram_bytes : 0,
         layers: options.layers,
+        placed: onGpu
+          ? { backend: device.backend, gpu_layers: options.gpu_layers ?? options.layers }
+          : { backend: "cpu", gpu_layers: 0 },
         generate: generateWith(context_size, yield* Effect.makeSemaphore(shape.slots))
       }
     }

@@ -9,15 +9,18 @@ import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type { BackendReport } from "../domain/Device.js"
 import type { RbeeError } from "../domain/errors/index.js"
+import { ModelNotFound } from "../domain/errors/Model.js"
 import { WorkerNotFound } from "../domain/errors/Worker.js"
 import type { HiveAddress, HiveEvent, Lease, LeaseEvent, Resources } from "../domain/Hive.js"
 import { type QueenId, WorkerId } from "../domain/Ids.js"
+import type { ModelEntry } from "../domain/Model.js"
 import { Narration, type Report } from "../domain/Narration.js"
+import type { SpawnPlan } from "../domain/Plan.js"
 import { version } from "../domain/Version.js"
 import { builtInWorkerType, type SpawnRequest, type WorkerHandle } from "../domain/Worker.js"
 import { type HiveCallError, HiveClient } from "../services/HiveClient.js"
 import { makeJournal } from "./journal.js"
-import { plenty } from "./MemoryTest.js"
+import { plenty, testEntry, testInfo, testPlan } from "./testModels.js"
 
 /** What the hive is like; what is left out is well. */
 export interface HiveClientTestOptions {
@@ -34,6 +37,8 @@ export interface HiveClientTestOptions {
   /** What a spawn fails with, after its reports. */
   readonly spawn_fault?: RbeeError | null
   readonly spawn_takes?: Duration.DurationInput
+  /** What a plan says. */
+  readonly plan?: (request: SpawnRequest) => SpawnPlan
   /** How long it takes to stop once its last lease is given up. */
   readonly stop_takes?: Duration.DurationInput
 }
@@ -81,12 +86,14 @@ const defaults: Required<HiveClientTestOptions> = {
   spawn_reports: [narrate("Starting a worker")],
   spawn_fault: null,
   spawn_takes: 0,
+  plan: testPlan,
   stop_takes: 0
 }
 
 const make = (options: HiveClientTestOptions) => {
   let hive = { ...defaults, ...options }
   const leases = new Map<QueenId, Lease>()
+  const models = new Map<string, ModelEntry>()
   let open = Deferred.unsafeMake<void, HiveCallError>(FiberId.none) // until the event streams end
   const { note, entries } = makeJournal<HiveCall>()
   const check = Effect.suspend(() => (hive.fault === null ? Effect.void : Effect.fail(hive.fault)))
@@ -137,6 +144,24 @@ const make = (options: HiveClientTestOptions) => {
         (found) => (found === undefined ? new WorkerNotFound({ worker_id: id }) : Effect.succeed(found))
       ),
     spawn,
+    plan: (_, request) => Effect.as(check, hive.plan(request)),
+    models: (_, provider) =>
+      Effect.map(check, () => [...models.values()].filter((one) => provider === null || one.provider === provider)),
+    modelInfo: (_, model) => Effect.as(check, testInfo(model)),
+    removeModel: (_, model) =>
+      Effect.flatMap(check, () =>
+        models.delete(model.toString())
+          ? Effect.void
+          : new ModelNotFound({ reference: model.toString(), missing: "entry", near: [...models.keys()] })
+      ),
+    download: (_, model) =>
+      Stream.unwrap(
+        Effect.map(check, () => {
+          const entry = testEntry(model)
+          models.set(entry.reference, entry)
+          return Stream.make(narrate(`Downloading ${model}`), entry)
+        })
+      ),
     events: () =>
       Stream.unwrap(
         Effect.map(check, () => {

@@ -34,6 +34,7 @@ const make = (given: ReadonlyArray<ModelEntry>) => {
   const catalog = ModelCatalog.of({
     find: (reference) => orFault(() => Option.fromNullable(table.get(reference))),
     list: orFault(rows),
+    ofProvider: (provider) => orFault(() => rows().filter((entry) => entry.provider === provider)),
     // The row's own id stays with it, as it does in the database.
     put: (entry) =>
       orFault(() => void table.set(entry.reference, { ...entry, id: table.get(entry.reference)?.id ?? entry.id })),

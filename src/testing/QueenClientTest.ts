@@ -12,6 +12,7 @@ import type { RbeeError } from "../domain/errors/index.js"
 import { SshKeyLocked } from "../domain/errors/Ssh.js"
 import type { NodePreflight } from "../domain/Hive.js"
 import { type NodeName, WorkerId } from "../domain/Ids.js"
+import type { ModelEntry } from "../domain/Model.js"
 import { Narration } from "../domain/Narration.js"
 import type { Installed, InstallSource, NewNode, NodeChanges, NodeRecord } from "../domain/Node.js"
 import type { InferenceTask, TaskEvent, WorkerEvent } from "../domain/Task.js"
@@ -20,7 +21,7 @@ import { builtInWorkerType } from "../domain/Worker.js"
 import { type QueenAddress, QueenClient } from "../services/QueenClient.js"
 import { cpuOnly } from "./HiveClientTest.js"
 import { makeJournal } from "./journal.js"
-import { plenty } from "./MemoryTest.js"
+import { plenty, testEntry, testInfo, testPlan } from "./testModels.js"
 
 /** What queens are like; what is left out is well. */
 export interface QueenClientTestOptions {
@@ -97,6 +98,7 @@ const defaults: Required<QueenClientTestOptions> = {
 const make = (options: QueenClientTestOptions) => {
   let queen = { ...defaults, ...options }
   const nodes = new Map<NodeName, NodeRecord>(queen.nodes.map((node) => [node.node_name, node]))
+  const models = new Map<string, ModelEntry>()
   const { note, entries } = makeJournal<QueenCall>()
 
   /** What goes by SSH needs every key that a node may take. */
@@ -192,6 +194,25 @@ const make = (options: QueenClientTestOptions) => {
     removeNode: (_, name, purge) => (purge ? bySsh : Stream.suspend)(() => withNode(name, removeNode)),
     preflight: (_, name) => bySsh(() => withNode(name, preflight)),
     install: (_, name, from) => bySsh(() => withNode(name, (node) => install(node, from))),
+    plan: (_, task) =>
+      bySsh(() =>
+        Stream.make(narrate("Planning"), {
+          ...{ node: task.node, backend: task.backend, reuses: null },
+          spawn: testPlan(task)
+        })
+      ),
+    models: () => bySsh(() => Stream.sync(() => ({ models: [...models.values()] }))),
+    modelInfo: (_, __, model) => bySsh(() => Stream.make(testInfo(model))),
+    removeModel: (_, __, model) =>
+      bySsh(() => Stream.sync(() => narrate(models.delete(model.toString()) ? "Removed" : "Not there"))),
+    download: (_, __, model) =>
+      bySsh(() =>
+        Stream.sync(() => {
+          const entry = testEntry(model)
+          models.set(entry.reference, entry)
+          return entry
+        })
+      ),
     unlock,
     shutdown: (address) =>
       Stream.unwrap(

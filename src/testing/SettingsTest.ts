@@ -5,7 +5,11 @@ import * as Option from "effect/Option"
 import { type Configuration, Settings, type Timeouts } from "../services/Settings.js"
 
 /** What a test wants otherwise. */
-export type SettingsOverrides = Partial<Omit<Configuration, "timeouts">> & { readonly timeouts?: Partial<Timeouts> }
+export type SettingsOverrides = Partial<Omit<Configuration, "timeouts" | "models" | "hub">> & {
+  readonly timeouts?: Partial<Timeouts>
+  readonly models?: Partial<Configuration["models"]>
+  readonly hub?: Partial<Configuration["hub"]>
+}
 
 const timeouts: Timeouts = {
   ssh_connect: Duration.seconds(10),
@@ -15,6 +19,7 @@ const timeouts: Timeouts = {
   daemon_start: Duration.seconds(30),
   worker_start: Duration.seconds(30),
   model_load: Duration.minutes(5),
+  download_stall: Duration.seconds(60),
   inference_stall: Duration.seconds(60),
   cancel: Duration.seconds(5),
   drain: Duration.seconds(30),
@@ -23,16 +28,27 @@ const timeouts: Timeouts = {
 }
 
 /** The settings in full. */
-export const testSettings = ({ timeouts: given, ...overrides }: SettingsOverrides = {}): Configuration => ({
+export const testSettings = ({
+  timeouts: given,
+  models,
+  hub,
+  ...overrides
+}: SettingsOverrides = {}): Configuration => ({
   home: "/home/rbee",
   queen: { host: "127.0.0.1", port: 8080, database: "/home/rbee/beehives.db" },
   hive: { host: "127.0.0.1", port: 9200 },
   worker: { port_start: 8001, port_end: 8999 },
   remote: { binary_path: null },
-  models: { dir: "/home/rbee/models" },
   auth: { token: Option.none(), file: null },
   user: { home: "/home/user", ssh_agent: null },
   ...overrides,
+  models: { dir: "/home/rbee/models", max_mbps: null, ...models },
+  hub: {
+    endpoint: "https://hub.test/",
+    token: Option.none(),
+    token_file: "/home/user/.cache/huggingface/token",
+    ...hub
+  },
   timeouts: { ...timeouts, ...given }
 })
 

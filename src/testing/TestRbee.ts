@@ -9,16 +9,21 @@ import { WorkerId } from "../domain/Ids.js"
 import type { ModelEntry } from "../domain/Model.js"
 import type { NodeRecord } from "../domain/Node.js"
 import type { HostedWorker, ReadyReport, WorkerInfo } from "../domain/Worker.js"
+import type { CpuLoad } from "../services/Cpu.js"
+import type { Ram } from "../services/Memory.js"
 import type { LaunchOptions } from "../services/Processes.js"
 import { ReadyCalls } from "../services/ReadyCalls.js"
+import { idleCpu, layerCpuTest } from "./CpuTest.js"
 import { DaemonsTest, type DaemonsTestOptions } from "./DaemonsTest.js"
+import { DiskTest } from "./DiskTest.js"
+import { layerDownloadsTest } from "./DownloadsTest.js"
 import { type EngineTestOptions, layerEngineTest } from "./EngineTest.js"
-import { GpuTest, type TestBackend, testGpu } from "./GpuTest.js"
+import { GpuTest, type TestBackend, testInventory } from "./GpuTest.js"
 import { HiveCallbackTest, type HiveCallbackTestOptions } from "./HiveCallbackTest.js"
 import { cpuOnly, HiveClientTest, type HiveClientTestOptions } from "./HiveClientTest.js"
 import { HivesTest, type HivesTestOptions } from "./HivesTest.js"
 import { layerInstallationTest } from "./InstallationTest.js"
-import { MemoryTest, plenty } from "./MemoryTest.js"
+import { MemoryTest, plentyOfRam } from "./MemoryTest.js"
 import { ModelCatalogTest } from "./ModelCatalogTest.js"
 import { ModelFilesTest, type TestFile } from "./ModelFilesTest.js"
 import { ModelHubTest, type TestDownload } from "./ModelHubTest.js"
@@ -29,17 +34,22 @@ import { PartialResultsTest } from "./PartialResultsTest.js"
 import { ProcessesTest, type ProcessesTestOptions, type TestProcess } from "./ProcessesTest.js"
 import { QueenClientTest, type QueenClientTestOptions } from "./QueenClientTest.js"
 import { layerReadyCallsTest } from "./ReadyCallsTest.js"
+import { ReservationsTest } from "./ReservationsTest.js"
 import { layerSettingsTest, type SettingsOverrides } from "./SettingsTest.js"
 import { SshTest, type TestHost } from "./SshTest.js"
 import { layerTokensTest } from "./TokensTest.js"
+import { plenty } from "./testModels.js"
 import { layerVersionsTest } from "./VersionsTest.js"
 import { WorkerClientTest, type WorkerClientTestOptions } from "./WorkerClientTest.js"
 import { WorkerFilesTest } from "./WorkerFilesTest.js"
 import { layerHiveWorkersTest, layerPoolWorkersTest } from "./WorkerRegistryTest.js"
 import { WorkerSelfTest } from "./WorkerSelfTest.js"
 
+/** What the node has besides its GPUs. */
+type NodeFigures = Ram & CpuLoad & Pick<Resources, "disk_free_mb" | "disk_busy_percent">
+
 /** What the world is like. What is left out is well: plenty of room, no GPU, no node but this, nothing downloaded yet. */
-export interface TestWorld extends Partial<Resources> {
+export interface TestWorld extends Partial<NodeFigures> {
   /** NVIDIA's GPUs, or what the driver says instead. */
   readonly gpus?: TestBackend
   /** Apple's GPUs. */
@@ -134,14 +144,34 @@ const backendsOf = ({ gpus, metal }: TestWorld): ReadonlyArray<BackendReport> =>
     if (had === undefined) return report
     return typeof had === "string"
       ? { name: report.name, available: false, devices: [], reason: had }
-      : { name: report.name, available: true, devices: had.map(testGpu) }
+      : { name: report.name, available: true, devices: testInventory(had).devices }
   })
 
-const resourcesOf = ({
-  ram_total_mb = plenty.ram_total_mb,
-  ram_available_mb = plenty.ram_available_mb,
-  disk_free_mb = plenty.disk_free_mb
-}: TestWorld): Resources => ({ ram_total_mb, ram_available_mb, disk_free_mb })
+const figuresOf = ({
+  ram_total_mb = plentyOfRam.ram_total_mb,
+  ram_available_mb = plentyOfRam.ram_available_mb,
+  swap_total_mb = plentyOfRam.swap_total_mb,
+  swap_free_mb = plentyOfRam.swap_free_mb,
+  cpu_cores = idleCpu.cpu_cores,
+  cpu_load = idleCpu.cpu_load,
+  disk_free_mb = plenty.disk_free_mb,
+  disk_busy_percent = plenty.disk_busy_percent
+}: TestWorld) => ({
+  ram: { ram_total_mb, ram_available_mb, swap_total_mb, swap_free_mb },
+  cpu: { cpu_cores, cpu_load },
+  disk: { disk_free_mb, disk_busy_percent }
+})
+
+/** And so are its resources. */
+const resourcesOf = (world: TestWorld): Resources => {
+  const { ram, cpu, disk } = figuresOf(world)
+  const gpus = backendsOf(world).flatMap(({ name, devices }) =>
+    devices.map(({ index, vram_total_mb, vram_free_mb }) => ({
+      ...{ device: `${name}:${index}`, vram_total_mb, vram_free_mb }
+    }))
+  )
+  return { ...ram, ...cpu, ...disk, gpus }
+}
 
 const filesOf = ({ models = [], files = {} }: TestWorld): Readonly<Record<string, TestFile>> => ({
   ...Object.fromEntries(models.map(({ local_path, size_bytes }) => [local_path, { size_bytes }])),
@@ -149,9 +179,14 @@ const filesOf = ({ models = [], files = {} }: TestWorld): Readonly<Record<string
 })
 
 const layer = (world: TestWorld) => {
+  const { ram, cpu, disk } = figuresOf(world)
   const node = Layer.mergeAll(
     GpuTest.layer({ cuda: world.gpus ?? "nvidia-smi is not on this node", metal: world.metal ?? "not a Mac" }),
-    MemoryTest.layer(resourcesOf(world)),
+    MemoryTest.layer(ram),
+    layerCpuTest(cpu),
+    DiskTest.layer({ free_bytes: disk.disk_free_mb * 1024 ** 2, busy_percent: disk.disk_busy_percent }),
+    ReservationsTest.layer,
+    layerDownloadsTest,
     ModelCatalogTest.layer(world.models),
     Layer.provideMerge(ModelHubTest.layer(world.hub), ModelFilesTest.layer(filesOf(world))),
     layerHiveWorkersTest(world.workers),

@@ -107,8 +107,11 @@ describe("EventStream", () => {
     })
   )
 
-  it.effect("a connection that fails is a cut with its reason", () =>
-    failsWith(Stream.runDrain(read(TokenEvent)(Stream.fail(new Error("socket hang up")))), cut("socket hang up"))
+  it.effect("a connection that fails is a cut, said in our words", () =>
+    failsWith(
+      Stream.runDrain(read(TokenEvent)(Stream.fail(new Error("socket hang up")))),
+      cut("the connection was cut")
+    )
   )
 
   it.effect("what is not of the contract is a cut", () =>

@@ -1,8 +1,11 @@
 import * as Command from "@effect/cli/Command"
 import { assert, describe, it } from "@effect/vitest"
 import * as HashMap from "effect/HashMap"
+import { catalog } from "../../src/cli/commands/catalog.js"
 import { hive } from "../../src/cli/commands/hive.js"
 import { infer } from "../../src/cli/commands/infer.js"
+import { models } from "../../src/cli/commands/models.js"
+import { plan } from "../../src/cli/commands/plan.js"
 import { queen } from "../../src/cli/commands/queen.js"
 import { setup } from "../../src/cli/commands/setup.js"
 import { worker } from "../../src/cli/commands/worker.js"
@@ -14,8 +17,12 @@ const namesOf = <Name extends string, R, E, A>(command: Command.Command<Name, R,
 ]
 
 const groups: Readonly<Record<string, ReadonlyArray<string>>> = {
-  "": namesOf(Command.make("rbee").pipe(Command.withSubcommands([infer, setup, queen, hive, worker]))),
+  "": namesOf(
+    Command.make("rbee").pipe(Command.withSubcommands([infer, plan, setup, models, catalog, queen, hive, worker]))
+  ),
   setup: namesOf(setup),
+  models: namesOf(models),
+  catalog: namesOf(catalog),
   queen: namesOf(queen),
   hive: namesOf(hive),
   worker: namesOf(worker)
@@ -31,6 +38,10 @@ describe("help", () => {
     })
   }
 
+  it("has a page for every group, and no other", () => {
+    assert.sameMembers(Object.keys(pages), Object.keys(groups))
+  })
+
   it("fits 80 columns", () => {
     for (const page of Object.values(pages)) {
       for (const line of renderPage(page).split("\n")) assert.isAtMost(line.length, 80, line)
@@ -39,7 +50,9 @@ describe("help", () => {
 
   it("leaves a single command's options to the command", () => {
     assert.isUndefined(pageFor(["infer", "--help"]))
+    assert.isUndefined(pageFor(["plan", "--help"]))
     assert.isUndefined(pageFor(["setup", "add-node", "--help"]))
+    assert.isUndefined(pageFor(["models", "download", "--help"]))
     assert.strictEqual(pageFor(["setup"]), pages.setup)
     assert.strictEqual(pageFor(["--help"]), pages[""])
     assert.strictEqual(pageFor([]), pages[""])

@@ -1,11 +1,13 @@
 /** Nodes as the terminal shows them. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Schema from "effect/Schema"
 import { detectionText, nodeText, preflightText } from "../../src/cli/render/nodes.js"
+import { Resources } from "../../src/domain/Hive.js"
 import { localhost } from "../../src/domain/Ids.js"
 import { detectionOf } from "../../src/programs/detectBackends.js"
 import { testGpu } from "../../src/testing/GpuTest.js"
 import { cpuOnly } from "../../src/testing/HiveClientTest.js"
-import { plenty } from "../../src/testing/MemoryTest.js"
+import { plenty } from "../../src/testing/testModels.js"
 import { node, workstation } from "../support/samples.js"
 
 const fits = (text: string) => {
@@ -48,7 +50,10 @@ describe("preflightText", () => {
       one.name === "cuda" ? { name: one.name, available: true, devices: [testGpu({ index: 0 })] } : one
     ),
     worker_binaries: ["llm-worker-rbee"],
-    resources: { ...plenty, ram_total_mb: 16_000, ram_available_mb: 8000, disk_free_mb: 9000 }
+    resources: {
+      ...{ ...plenty, ram_total_mb: 16_000, ram_available_mb: 8000, disk_free_mb: 9000, cpu_load: 2.345 },
+      gpus: [{ device: "cuda:0", vram_total_mb: 8192, vram_free_mb: 1000 }]
+    }
   }
 
   it("both phases' reports", () => {
@@ -63,10 +68,20 @@ describe("preflightText", () => {
         "  workers    llm-worker-rbee",
         "  backends   cpu, cuda 1",
         "  RAM        8000 of 16000 MB free",
+        "  swap       8192 of 8192 MB free",
+        "  cuda:0     1000 of 8192 MB free",
         "  disk       9000 MB free",
+        "  CPU        8 cores, load 2.3",
         ""
       ].join("\n")
     )
+  })
+
+  it("what an older hive does not tell is left out", () => {
+    const { ram_total_mb, ram_available_mb, disk_free_mb } = hive.resources
+    const resources = Schema.decodeUnknownSync(Resources)({ ram_total_mb, ram_available_mb, disk_free_mb })
+    const text = preflightText(localhost, { ssh: null, hive: { ...hive, resources } })
+    assert.isTrue(text.endsWith("  RAM        8000 of 16000 MB free\n  disk       9000 MB free\n"), text)
   })
 
   it("this machine has no SSH to tell of", () => {
@@ -78,15 +93,23 @@ describe("detectionText (CLI-10)", () => {
   it("a line a backend, and the registry's two lines", () => {
     const reports = [
       { name: "cpu" as const, available: true, devices: [] },
-      { name: "cuda" as const, available: true, devices: [testGpu({ index: 0 }), testGpu({ index: 1 })] },
+      {
+        ...{ name: "cuda" as const, available: true, devices: [testGpu({ index: 0 }), testGpu({ index: 2 })] },
+        unusable: [
+          { index: 1, reason: `NVIDIA A100: MIG mode is on; ${"x".repeat(100)}` },
+          { index: null, reason: "nvidia-smi: Unable to determine the device handle" }
+        ]
+      },
       { name: "metal" as const, available: false, devices: [], reason: `not a Mac, ${"x".repeat(100)}` }
     ]
     const text = detectionText(reports, detectionOf(reports))
-    assert.deepStrictEqual(text.split("\n").slice(0, 4), [
+    assert.deepStrictEqual(text.split("\n").slice(0, 6), [
       "cpu    1 device",
       "cuda   2 devices",
       "  0: Test GPU, 8192 of 8192 MB free",
-      "  1: Test GPU, 8192 of 8192 MB free"
+      "  2: Test GPU, 8192 of 8192 MB free",
+      `  1: not usable: NVIDIA A100: MIG mode is on; ${"x".repeat(33)}…`,
+      "  ?: not usable: nvidia-smi: Unable to determine the device handle"
     ])
     assert.isTrue(text.endsWith('\n\nbackends: ["cpu","cuda"]\ndevices: {"cpu":1,"cuda":2}\n'))
     assert.include(text, "metal  not available: not a Mac")

@@ -11,7 +11,7 @@ import { SshKeyLocked } from "../../src/domain/errors/Ssh.js"
 import { QueenClient } from "../../src/services/QueenClient.js"
 import { QueenClientTest, type QueenClientTestOptions } from "../../src/testing/QueenClientTest.js"
 import { failsWith } from "../support/assertFails.js"
-import { node, task, workstation } from "../support/samples.js"
+import { node, ref, task, workstation } from "../support/samples.js"
 
 const queen = { url: "http://127.0.0.1:8080", token: Option.none() }
 const locked = { "/keys/a": "sesame" }
@@ -55,7 +55,12 @@ describe("unlocking", () => {
     submit: (client) => client.submit(queen, task(), Option.none()),
     updateNode: (client) => client.updateNode(queen, workstation, {}),
     install: (client) => client.install(queen, workstation, "local"),
-    "removeNode --purge": (client) => client.removeNode(queen, workstation, true)
+    "removeNode --purge": (client) => client.removeNode(queen, workstation, true),
+    plan: (client) => client.plan(queen, task()),
+    models: (client) => client.models(queen, workstation, null),
+    modelInfo: (client) => client.modelInfo(queen, workstation, ref("demo")),
+    removeModel: (client) => client.removeModel(queen, workstation, ref("demo")),
+    download: (client) => client.download(queen, workstation, ref("demo"))
   }
   for (const [name, call] of Object.entries(calls)) {
     it.effect(`so does ${name}`, () => {

@@ -91,6 +91,7 @@ export const engineContract = <E>(name: string, layer: Layer.Layer<Engine, E>, p
           reports.every((r) => r.stage === "loading_to_ram" && r.vram_mb === 0 && r.layers_total === model.layers)
         )
         assert.deepStrictEqual([model.context_size, model.vram_bytes], [256, 0])
+        assert.deepStrictEqual(model.placed, { backend: "cpu", gpu_layers: 0 })
       }).pipe(Effect.provide(layer))
     )
 

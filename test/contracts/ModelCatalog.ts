@@ -33,6 +33,18 @@ export const modelCatalogContract = <E>(name: string, layer: Layer.Layer<ModelCa
       )
     )
 
+    it.effect("entries are told by where they come from (CAT-4)", () =>
+      use((catalog) =>
+        Effect.gen(function* () {
+          const other = { ...full, id: "m-10", reference: "hf:other/repo" }
+          for (const entry of [other, bare, full]) yield* catalog.put(entry)
+          assert.deepStrictEqual(yield* catalog.ofProvider("hf"), [full, other])
+          assert.deepStrictEqual(yield* catalog.ofProvider("demo"), [bare])
+          assert.deepStrictEqual(yield* catalog.ofProvider("file"), [])
+        })
+      )
+    )
+
     it.effect("an unknown reference is none", () =>
       use((catalog) =>
         Effect.gen(function* () {

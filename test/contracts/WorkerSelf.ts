@@ -17,7 +17,10 @@ import type { LoadedModel } from "../../src/services/Engine.js"
 import { WorkerSelf } from "../../src/services/WorkerSelf.js"
 import { failsWith } from "../support/assertFails.js"
 
-const model: LoadedModel = { context_size: 64, vram_bytes: 0, layers: 4, generate: () => Effect.never }
+const model: LoadedModel = {
+  ...{ context_size: 64, vram_bytes: 0, layers: 4, placed: { backend: "cpu", gpu_layers: 0 } },
+  generate: () => Effect.never
+}
 const id = (name: string | number) => RequestId.make(`r-${name}`)
 const progress = (layers_loaded: number) =>
   LoadingProgress.make({ stage: "loading_to_ram", layers_loaded, layers_total: 4, vram_mb: 0 })

@@ -212,7 +212,11 @@ const table: ReadonlyArray<readonly [Tag, string | ReadonlyArray<string>, number
   ["BodyTooLarge", "BODY_TOO_LARGE", 413],
   ["RouteNotFound", "ROUTE_NOT_FOUND", 404],
   ["WorkerNotFound", "WORKER_NOT_FOUND", 404],
+  ["ModelInUse", "MODEL_IN_USE", 409],
+  ["DownloadNotFound", "DOWNLOAD_NOT_FOUND", 404],
   ["HiveStartFailed", "HIVE_START_FAILED", 502],
+  ["BackupUnusable", "BACKUP_UNUSABLE", 400],
+  ["DatabaseInUse", "DATABASE_IN_USE", 409],
   ["SshKeyLocked", "SSH_KEY_LOCKED", 400],
   ["SshSetupInvalid", "SSH_SETUP_INVALID", 400],
   ["SshTransferFailed", "SSH_TRANSFER_FAILED", 502],
@@ -350,15 +354,72 @@ const wordings: ReadonlyArray<readonly [E.RbeeError, message: string, suggestion
     `Insufficient VRAM: need 6000 MB, have 4000 MB. ${failFast}`,
     "--backend cpu"
   ],
-  [new E.InsufficientDisk({ reference: gguf, ...figures }), "Insufficient disk space: need 6000 MB, have 4000 MB"],
-  [new E.DiskFull({ reference: gguf }), "Disk full during download (partial file removed)"],
-  [new E.ModelNotFound({ reference: gguf, near: [] }), `Model not found: ${gguf}`, "huggingface.co"],
   [
-    new E.ModelNotFound({ reference: gguf, near: [`${gguf}:Q4_0`, `${gguf}:Q8_0`] }),
-    `Model not found: ${gguf}`,
-    "There is: hf:org/repo:Q4_0, hf:org/repo:Q8_0"
+    new E.InsufficientDisk({ reference: gguf, ...figures, free_inodes: null }),
+    "Insufficient disk space: need 6000 MB, have 4000 MB",
+    "rbee models rm"
   ],
-  [new E.ModelAccessDenied({ reference: gguf }), `Access denied to model ${gguf}`, "export HF_TOKEN="],
+  [
+    new E.InsufficientDisk({ reference: gguf, required_mb: 10, available_mb: 4000, free_inodes: 2 }),
+    "Insufficient disk space: the disk takes 2 more files (inodes)",
+    "rbee models rm"
+  ],
+  [
+    new E.DiskFull({ reference: gguf, missing_mb: 12 }),
+    "Disk full during download (partial file removed): 12 MB were still to come",
+    "rbee models rm"
+  ],
+  [
+    new E.ModelNotFound({ reference: gguf, missing: "repository", near: [] }),
+    `Model not found: ${gguf} (no such repository)`,
+    "https://huggingface.co. If the repository is private: export HF_TOKEN="
+  ],
+  [
+    new E.ModelNotFound({ reference: `${gguf}@v9`, missing: "revision", near: [] }),
+    `Model not found: ${gguf}@v9 (no such revision)`,
+    "huggingface.co"
+  ],
+  [
+    new E.ModelNotFound({ reference: "file:///m/x.gguf", missing: "file", near: [] }),
+    "Model not found: file:///m/x.gguf (no such file)",
+    "a regular file of the node"
+  ],
+  [
+    new E.ModelNotFound({ reference: gguf, missing: "model", near: [] }),
+    `Model not found: ${gguf} (no GGUF file for it)`,
+    "a repository with GGUF files"
+  ],
+  [
+    new E.ModelNotFound({ reference: gguf, missing: "model", near: [`${gguf}:Q4_0`, `${gguf}:Q8_0`] }),
+    `Model not found: ${gguf} (no GGUF file for it)`,
+    "There is: hf:org/repo:Q4_0,\nhf:org/repo:Q8_0"
+  ],
+  [
+    new E.ModelNotFound({ reference: gguf, missing: "entry", near: [] }),
+    `Model not found: ${gguf} (not in the node's catalog)`,
+    "rbee models list"
+  ],
+  [
+    new E.ModelAccessDenied({ reference: gguf, problem: "token_missing" }),
+    `Access denied to model ${gguf}`,
+    "export HF_TOKEN="
+  ],
+  [
+    new E.ModelAccessDenied({ reference: gguf, problem: "token_refused" }),
+    `Access denied to model ${gguf}: the hub refused the token`,
+    "export HF_TOKEN="
+  ],
+  [
+    new E.ModelAccessDenied({ reference: `${gguf}:Q8_0@main`, problem: "not_granted" }),
+    `Access denied to model ${gguf}:Q8_0@main: the token's owner has no access to it`,
+    "https://huggingface.co/org/repo"
+  ],
+  [
+    new E.ModelInUse({ reference: gguf, workers: ["w-1", "w-2"] }),
+    `Model ${gguf} is in use by w-1, w-2`,
+    "Stop the worker first"
+  ],
+  [new E.DownloadNotFound({ download_id: "d-1" }), "Download d-1 not found", "Start it again"],
   [new E.DownloadTimeout({ reference: gguf, attempts: 6 }), "Download timeout after 6 attempts", "resumes"],
   [
     new E.DownloadFailed({ reference: gguf, attempts: 6, reason: "connection reset" }),
@@ -433,6 +494,11 @@ const wordings: ReadonlyArray<readonly [E.RbeeError, message: string, suggestion
   [
     new E.DeviceUnavailable({ backend: "cuda", device: 5, available: [0, 1] }),
     "Device 5 not available. Available: [0, 1]",
+    "--device 0"
+  ],
+  [
+    new E.DeviceUnavailable({ backend: "cuda", device: 1, available: [0], reason: "NVIDIA A100: MIG mode is on" }),
+    "Device 1 not available: NVIDIA A100: MIG mode is on. Available: [0]",
     "--device 0"
   ],
   [

@@ -5,15 +5,29 @@ import * as Equal from "effect/Equal"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Utils from "effect/Utils"
-import { InstallEvent, NodeEvent, PreflightEvent, RemoveEvent } from "../../src/api/QueenApi.js"
+import { DownloadEvent } from "../../src/api/HiveApi.js"
+import {
+  InstallEvent,
+  ModelEvent,
+  ModelInfoEvent,
+  ModelRemovedEvent,
+  ModelsEvent,
+  NodeEvent,
+  PlanEvent,
+  PreflightEvent,
+  RemoveEvent
+} from "../../src/api/QueenApi.js"
 import { BackendReport, Device, GpuDevice } from "../../src/domain/Device.js"
+import { GgufInfo } from "../../src/domain/Gguf.js"
 import { Health, HiveEvent, HiveStarted, Lease, NodePreflight, Resources } from "../../src/domain/Hive.js"
+import { HubListing } from "../../src/domain/HubFiles.js"
 import { NodeName, RequestId, WorkerId } from "../../src/domain/Ids.js"
 import { InferenceEvent, InferenceRequest, InferenceResult } from "../../src/domain/Inference.js"
 import { ModelEntry } from "../../src/domain/Model.js"
 import { DemoModel } from "../../src/domain/ModelRef.js"
 import { Narration, Progress, Report } from "../../src/domain/Narration.js"
 import { Detection, Installed, localhostNode, NewNode, NodeChanges, NodeRecord } from "../../src/domain/Node.js"
+import { ModelInfo, SpawnPlan, TaskPlan } from "../../src/domain/Plan.js"
 import { ProcessIdentity } from "../../src/domain/Process.js"
 import { InferenceTask, TaskEvent, TaskWorker } from "../../src/domain/Task.js"
 import { ListenPort, Port } from "../../src/domain/Units.js"
@@ -59,6 +73,17 @@ describe("comes back as it was sent", () => {
   survives("InferenceEvent", InferenceEvent)
   survives("InferenceResult", InferenceResult)
   survives("ModelEntry", ModelEntry)
+  survives("GgufInfo", GgufInfo)
+  survives("HubListing", HubListing)
+  survives("ModelInfo", ModelInfo)
+  survives("SpawnPlan", SpawnPlan)
+  survives("TaskPlan", TaskPlan)
+  survives("DownloadEvent", DownloadEvent)
+  survives("ModelEvent", ModelEvent)
+  survives("ModelsEvent", ModelsEvent)
+  survives("ModelInfoEvent", ModelInfoEvent)
+  survives("ModelRemovedEvent", ModelRemovedEvent)
+  survives("PlanEvent", PlanEvent)
   survives("Narration", Narration)
   survives("Progress", Progress)
   survives("Report", Report)
@@ -119,6 +144,51 @@ const worker = {
   slots_total: 4,
   slots_available: 3,
   vram_bytes: 0
+}
+const entry = {
+  id: "m-1",
+  provider: "hf",
+  reference: "hf:org/repo",
+  local_path: "/models/m.gguf",
+  size_bytes: 400,
+  sha256: null,
+  quantization: "Q4_K_M",
+  downloaded_at_unix: 1_795_000_000
+}
+const gguf = {
+  architecture: "llama",
+  name: null,
+  parameters: 1_100_048_384,
+  layers: 22,
+  context_length: 2048,
+  vocabulary_size: 32_000,
+  quantization: "Q4_K_M",
+  eos_token_id: 2,
+  chat_template: null,
+  weights_bytes: 300,
+  size_bytes: 400,
+  kv_bytes_per_token: 22_528,
+  state_bytes_per_slot: 0,
+  activation_bytes_per_token: 8192,
+  score_bytes_per_token: 0
+}
+const info = {
+  reference: "hf:org/repo",
+  local_path: "/models/m.gguf",
+  size_bytes: 400,
+  bytes_to_fetch: 0,
+  quantization: "Q4_K_M",
+  sha256: null,
+  downloaded_at_unix: null,
+  gguf
+}
+const spawnPlan = {
+  model: info,
+  needs: { ram_mb: 1, vram_mb: 0 },
+  memory: { weights_bytes: 300, kv_bytes: 20, overhead_bytes: 80 },
+  placement: { device: { backend: "cpu", index: 0 }, device_uuid: null, needs: { ram_mb: 1, vram_mb: 0 } },
+  resources: { ram_total_mb: 16_000, ram_available_mb: 8000, disk_free_mb: 9000 },
+  failure: null
 }
 const end = { type: "end", tokens_out: 20, tokens_in: 4, decode_time_ms: 150, ttft_ms: 12, stop_reason: "max_tokens" }
 const ready = {
@@ -214,6 +284,11 @@ describe("the spec's own examples are read", () => {
       TaskEvent,
       { type: "progress", stage: "downloading", bytes_downloaded: 1, bytes_total: 2, speed_mbps: 45.2 }
     ],
+    [
+      "a download's end",
+      DownloadEvent,
+      { type: "complete", stage: "complete", local_path: "/models/m.gguf", model: entry }
+    ],
     ["workers", HiveEvent, { type: "workers", workers: [worker] }],
     ["worker_gone", HiveEvent, { type: "worker_gone", id: "w-1" }],
     ["ReadyReport", ReadyReport, ready]
@@ -230,6 +305,25 @@ describe("the spec's own examples are read", () => {
       Schema.decodeUnknownSync(ReadyReport)({ ...rest, uri: url })
     )
     assert.deepStrictEqual(written, ready)
+  })
+})
+
+describe("what an older hive leaves out is not told", () => {
+  it("Resources", () => {
+    const told = { ram_total_mb: 16_000, ram_available_mb: 8000, disk_free_mb: 9000 }
+    assert.deepStrictEqual(Schema.decodeUnknownSync(Resources)(told), {
+      ...told,
+      swap_total_mb: null,
+      swap_free_mb: null,
+      disk_busy_percent: null,
+      cpu_cores: null,
+      cpu_load: null,
+      gpus: []
+    })
+  })
+  it("GpuDevice", () => {
+    const told = { index: 0, uuid: "GPU-1", name: "x", vram_total_mb: 10, vram_free_mb: 5, temperature_c: null }
+    assert.isNull(Schema.decodeUnknownSync(GpuDevice)(told).vram_largest_block_mb)
   })
 })
 
@@ -437,6 +531,44 @@ describe("what is not of the contract is refused", () => {
         reused: true
       },
       [{ type: "done" }, { backend: "tpu" }, { reused: "true" }, { worker_api_key: undefined }]
+    ],
+    [
+      "ModelEntry",
+      ModelEntry,
+      entry,
+      [{ provider: "ollama" }, { size_bytes: -1 }, { size_bytes: 1.5 }, { local_path: undefined }, { sha256: 1 }]
+    ],
+    [
+      "ModelInfo",
+      ModelInfo,
+      info,
+      [{ bytes_to_fetch: -1 }, { gguf: {} }, { gguf: { ...gguf, layers: -1 } }, { downloaded_at_unix: 1.5 }]
+    ],
+    [
+      "SpawnPlan",
+      SpawnPlan,
+      spawnPlan,
+      [
+        { model: undefined },
+        { needs: { ram_mb: 1 } },
+        { memory: { weights_bytes: 300 } },
+        { placement: {} },
+        { resources: null },
+        { failure: "InsufficientRam" },
+        { failure: { code: "X", tag: "NoSuchError", message: "", details: {}, correlation_id: "" } }
+      ]
+    ],
+    [
+      "TaskPlan",
+      TaskPlan,
+      { node: "workstation", backend: "cuda", reuses: "w-1", spawn: null },
+      [{ node: "Work Station" }, { backend: "rocm" }, { reuses: "a b" }, { spawn: {} }]
+    ],
+    [
+      "DownloadEvent",
+      DownloadEvent,
+      { type: "complete", stage: "complete", local_path: "/m", model: entry },
+      [{ model: undefined }, { stage: "downloading" }, { local_path: null }, { type: "done" }]
     ],
     ["ReadyReport", ReadyReport, ready, [{ url: undefined }, { backend: "rocm" }, { worker_id: "a b" }]],
     [

@@ -60,7 +60,8 @@ describe("the package as it is put on nodes", () => {
           "LICENSE",
           "README.md",
           "models/tiny-stories.gguf",
-          "dist/installer/look.js"
+          "dist/installer/look.js",
+          "dist/threads/hash.js"
         ]) {
           assert.isTrue(yield* has(path), path)
         }
@@ -123,6 +124,7 @@ describe("packages and where they go", () => {
     "models/m.gguf": "",
     "dist/bin/rbee.js": "",
     "dist/installer/look.js": "",
+    "dist/threads/hash.js": "",
     "package.json": "{}"
   }
   const target = { platform: "linux", arch: "x64", cuda: false }

@@ -16,7 +16,7 @@ const withEnvironment = (given: Readonly<Record<string, string>>) =>
     Effect.sync(() => {
       const before = { ...process.env }
       for (const name of Object.keys(process.env)) {
-        if (/^(RBEE_|XDG_|HOME$|SSH_AUTH_SOCK$|CREDENTIALS_DIRECTORY$)/.test(name)) delete process.env[name]
+        if (/^(RBEE_|HF_|XDG_|HOME$|SSH_AUTH_SOCK$|CREDENTIALS_DIRECTORY$)/.test(name)) delete process.env[name]
       }
       Object.assign(process.env, given)
       return before
@@ -57,6 +57,11 @@ describe("SettingsLive", () => {
         home: Path.join(home, ".rbee"),
         queen: { host: "127.0.0.1", port: 8080, database: Path.join(home, ".rbee", "beehives.db") },
         models: { dir: Path.join(home, ".rbee", "models") },
+        hub: {
+          endpoint: "https://huggingface.co/",
+          token: Option.none(),
+          token_file: Path.join(home, ".cache", "huggingface", "token")
+        },
         user: { home, ssh_agent: null }
       })
       assert.deepStrictEqual(settings, expected)
@@ -213,6 +218,83 @@ describe("SettingsLive", () => {
     )
   })
 
+  describe("the model hub is configured as its own tools are", () => {
+    const hubOf = (environment: Readonly<Record<string, string>>, toml?: string) =>
+      Effect.map(settingsOf(environment, toml), ({ hub }) => hub)
+
+    for (const [given, endpoint] of [
+      ["https://hub.example", "https://hub.example/"],
+      ["https://hub.example/", "https://hub.example/"],
+      ["http://127.0.0.1:4000/mirror", "http://127.0.0.1:4000/mirror/"],
+      ["", "https://huggingface.co/"]
+    ] as const) {
+      it.live(`HF_ENDPOINT=${given} is ${endpoint}: what is below it is resolved against it`, () =>
+        Effect.gen(function* () {
+          const hub = yield* hubOf({ HF_ENDPOINT: given })
+          assert.strictEqual(hub.endpoint, endpoint)
+          assert.strictEqual(new URL("api/models/org/repo", hub.endpoint).href, `${endpoint}api/models/org/repo`)
+        })
+      )
+    }
+
+    it.live("HF_TOKEN is kept out of sight, and without the line's end that a file or a paste leaves", () =>
+      Effect.gen(function* () {
+        for (const given of ["hf_s3cret", " hf_s3cret\n", "hf_s3cret\r\n"]) {
+          const hub = yield* hubOf({ HF_TOKEN: given })
+          assert.deepStrictEqual(Option.map(hub.token, Redacted.value), Option.some("hf_s3cret"))
+          assert.notInclude(JSON.stringify(hub), "s3cret")
+          assert.notInclude(String(hub.token), "s3cret")
+        }
+        assert.deepStrictEqual((yield* hubOf({ HF_TOKEN: "" })).token, Option.none())
+      })
+    )
+
+    for (const [what, token] of [
+      ["two words", "hf_c4n4ry two"],
+      ["two lines, which would be two headers", "hf_c4n4ry\r\nx-evil: 1"],
+      ["a control character", "hf_c4n4ry\u0007"],
+      ["letters that a header does not take", "hf_c4n4ry\u00e9"],
+      ["nothing but blanks", "  "]
+    ] as const) {
+      it.live(`HF_TOKEN with ${what} is refused by its name, and not shown`, () =>
+        Effect.gen(function* () {
+          const complaint = yield* complaintOf({ HF_TOKEN: token })
+          assert.match(complaint, /HF_TOKEN/)
+          assert.match(complaint, /one word of printable ASCII/)
+          assert.notInclude(complaint, "c4n4ry")
+        })
+      )
+    }
+
+    it.live("HF_HOME is where a login leaves its token", () =>
+      Effect.gen(function* () {
+        assert.strictEqual((yield* hubOf({ HF_HOME: "/data/hf" })).token_file, "/data/hf/token")
+        const { settings, home } = yield* read({ HF_HOME: "" })
+        assert.strictEqual(settings.hub.token_file, Path.join(home, ".cache", "huggingface", "token"))
+      })
+    )
+
+    it.live("rbee's file has no say in it", () =>
+      Effect.gen(function* () {
+        const toml = '[hub]\nendpoint = "http://evil"\ntoken = "x"\n[hf]\nendpoint = "http://evil"'
+        const hub = yield* hubOf({ RBEE_HUB_ENDPOINT: "http://evil", RBEE_HF_ENDPOINT: "http://evil" }, toml)
+        assert.strictEqual(hub.endpoint, "https://huggingface.co/")
+        assert.deepStrictEqual(hub.token, Option.none())
+      })
+    )
+  })
+
+  it.live("downloads may be slowed down, by the file or the environment; without a word they are not", () =>
+    Effect.gen(function* () {
+      const limit = (environment: Readonly<Record<string, string>>, toml?: string) =>
+        Effect.map(settingsOf(environment, toml), ({ models }) => models.max_mbps)
+      assert.isNull(yield* limit({}))
+      assert.strictEqual(yield* limit({}, "[models]\nmax_mbps = 50"), 50)
+      assert.strictEqual(yield* limit({}, "[models]\nmax_mbps = 0.5"), 0.5)
+      assert.strictEqual(yield* limit({ RBEE_MODELS_MAX_MBPS: "2.5" }, "[models]\nmax_mbps = 50"), 2.5)
+    })
+  )
+
   it.live("port 0 lets the system choose; a range of workers' ports is never upside down", () =>
     Effect.gen(function* () {
       const settings = yield* settingsOf({ RBEE_HIVE_PORT: "0", RBEE_WORKER_PORT_START: "9500" })
@@ -237,6 +319,18 @@ describe("SettingsLive", () => {
       [{ RBEE_QUEEN_PORT: "eighty" }, undefined, /QUEEN.*PORT/i, /between 1024 and 65535/i],
       [{ RBEE_WORKER_PORT_END: "70000" }, undefined, /WORKER.*PORT_END/i, /between 1024 and 65535/],
       [{ RBEE_TIMEOUTS_CANCEL: "soon" }, undefined, /TIMEOUTS.*CANCEL/i, /200ms, 60s, 5m or 2h/],
+      [{ HF_ENDPOINT: "huggingface.co" }, undefined, /HF_ENDPOINT/, /such as https:\/\/huggingface\.co/],
+      [{ HF_ENDPOINT: "file:///etc/passwd" }, undefined, /HF_ENDPOINT/, /such as https:\/\/huggingface\.co/],
+      [{ RBEE_MODELS_MAX_MBPS: "0" }, undefined, /MODELS.*MAX_MBPS/i, /megabytes a second, more than 0/],
+      [{ RBEE_MODELS_MAX_MBPS: "-5" }, undefined, /MODELS.*MAX_MBPS/i, /megabytes a second, more than 0/],
+      [
+        { RBEE_MODELS_MAX_MBPS: "fast" },
+        "[models]\nmax_mbps = 5",
+        /MODELS.*MAX_MBPS/i,
+        /megabytes a second, more than 0/
+      ],
+      [{}, "[models]\nmax_mbps = 0", /models.*max_mbps/i, /megabytes a second, more than 0/],
+      [{}, "[models]\nmax_mbps = inf", /models.*max_mbps/i, /megabytes a second, more than 0/],
       [{}, "[hive]\nport = 1", /hive.*port/i, /between 1024 and 65535/],
       [{}, '[timeouts]\ndrain = "30 parsecs"', /timeouts.*drain/i, /200ms, 60s, 5m or 2h/]
     ] as const) {

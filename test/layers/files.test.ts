@@ -34,7 +34,7 @@ describe("ModelFilesLive", () => {
     withFolder((files) =>
       Effect.gen(function* () {
         assert.isTrue(Option.isSome(yield* files.stat(files.demo)))
-        assert.isTrue(yield* files.isGguf(files.demo))
+        assert.strictEqual((yield* files.inspect(files.demo)).name, "rbee tiny stories")
       })
     )
   )
@@ -63,23 +63,34 @@ describe("ModelFilesLive", () => {
     )
   )
 
-  it.live("a GGUF file begins with its magic, and with all of it", () =>
+  it.live("a split model by its first file, with the size of all", () =>
+    withFolder((files, folder) =>
+      Effect.gen(function* () {
+        const part = (number: number) => Path.join(folder, `m-0000${number}-of-00003.gguf`)
+        Fs.writeFileSync(part(1), "GGUF")
+        Fs.writeFileSync(part(3), "GGUF.")
+        assert.deepStrictEqual(yield* files.stat(part(1)), Option.none())
+        Fs.writeFileSync(part(2), "GGUF..")
+        Fs.symlinkSync(part(1), Path.join(folder, "link.gguf"))
+        const expected = Option.some({ path: Fs.realpathSync(part(1)), size_bytes: 15 })
+        assert.deepStrictEqual(yield* files.stat(part(1)), expected)
+        assert.deepStrictEqual(yield* files.stat(Path.join(folder, "link.gguf")), expected)
+      })
+    )
+  )
+
+  it.live("why a file is no model, in words that name no path", () =>
     withFolder((files, folder) =>
       Effect.gen(function* () {
         const path = Path.join(folder, "m.gguf")
-        for (const [bytes, expected] of [
-          ["GGUF\x03\0\0\0", true],
-          ["GGUF", true],
-          ["GGU", false],
-          ["", false],
-          ["gguf1234", false],
-          ["PK\x03\x04", false]
-        ] as const) {
-          Fs.writeFileSync(path, bytes)
-          assert.strictEqual(yield* files.isGguf(path), expected, JSON.stringify(bytes))
-        }
-        assert.isFalse(yield* files.isGguf("/no/such/file"))
-        assert.isFalse(yield* files.isGguf(folder))
+        Fs.writeFileSync(path, "PK\x03\x04")
+        const refusals = yield* Effect.forEach([path, folder, "/no/such/file"], (one) =>
+          Effect.flip(files.inspect(one))
+        )
+        assert.deepStrictEqual(
+          refusals.map(({ reason }) => reason),
+          ["it does not begin as a GGUF file does", "it is no regular file", "it cannot be read: ENOENT"]
+        )
       })
     )
   )

@@ -32,7 +32,7 @@ describe("phase 4: requestSpawn", () => {
 
   for (const error of [
     new VramExhausted({ device: new Device({ backend: "cuda", index: 1 }), required_mb: 6000, available_mb: 4000 }),
-    new ModelNotFound({ reference: "demo", near: [] }),
+    new ModelNotFound({ reference: "demo", missing: "file", near: [] }),
     new InternalError({ correlation_id: "c-1" })
   ]) {
     it.effect(`${error._tag} arrives as it was raised`, () =>

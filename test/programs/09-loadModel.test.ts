@@ -1,16 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
 import { Device } from "../../src/domain/Device.js"
 import { Unauthorized } from "../../src/domain/errors/Request.js"
-import { CudaUnavailable } from "../../src/domain/errors/Resource.js"
+import { BackendUnavailable, CudaDeviceFailed, CudaUnavailable } from "../../src/domain/errors/Resource.js"
 import { WorkerId } from "../../src/domain/Ids.js"
 import { type LoadOrder, loadModel } from "../../src/programs/09-loadModel.js"
 import { WorkerSelf } from "../../src/services/WorkerSelf.js"
-import { EngineTest } from "../../src/testing/EngineTest.js"
+import { EngineTest, layerEngineTest } from "../../src/testing/EngineTest.js"
 import { HiveCallbackTest } from "../../src/testing/HiveCallbackTest.js"
+import { WorkerSelfTest } from "../../src/testing/WorkerSelfTest.js"
 import { failsWith } from "../support/assertFails.js"
 import { inWorld } from "../support/inWorld.js"
 
@@ -117,6 +120,70 @@ describe("phase 9: loadModel", () => {
         ["cuda:0"]
       )
     }).pipe(inWorld({ engine: { load_failure: Option.some(error) } }))
+  })
+
+  describe("the engine is not taken at its word: where the model is, is looked at (GPU fail fast)", () => {
+    const events = Effect.map(
+      Effect.flatMap(EngineTest, ({ journal }) => journal),
+      (journal) => journal.map(({ _tag }) => _tag)
+    )
+    const at = (device: Device): LoadOrder => ({ ...order(), load: { ...order().load, device } })
+    const refused = (device: Device, error: { readonly _tag: string }) =>
+      Effect.gen(function* () {
+        yield* failsWith(Effect.scoped(loadModel(at(device))), error)
+        assert.strictEqual(yield* state, "loading")
+        assert.deepStrictEqual(yield* calls, [])
+        assert.deepStrictEqual(yield* events, ["LoadStarted", "Loaded", "Unloaded"])
+      })
+    const cuda = new Device({ backend: "cuda", index: 1 })
+    const metal = new Device({ backend: "metal", index: 0 })
+
+    it.effect("it fell back to the CPU", () =>
+      refused(cuda, new CudaDeviceFailed({ device: 1, reason: "the engine fell back to cpu" })).pipe(
+        inWorld({ engine: { falls_back: true } })
+      )
+    )
+    it.effect("20 of 33 layers", () =>
+      refused(cuda, new CudaDeviceFailed({ device: 1, reason: "20 of 33 layers are on the device" })).pipe(
+        inWorld({ engine: { layers: 33, gpu_layers: 20 } })
+      )
+    )
+    it.effect("likewise on metal", () =>
+      Effect.gen(function* () {
+        const error = new BackendUnavailable({ backend: "metal", available: ["cpu"] })
+        yield* refused(metal, error).pipe(inWorld({ engine: { falls_back: true } }))
+        yield* refused(metal, error).pipe(inWorld({ engine: { gpu_layers: 3 } }))
+      })
+    )
+    it.effect("all of them, where they were to be", () =>
+      Effect.gen(function* () {
+        yield* loadModel(at(cuda))
+        assert.strictEqual(yield* state, "idle")
+      }).pipe(inWorld({ engine: { layers: 33, gpu_layers: 33 } }))
+    )
+    it.effect("on the CPU that was asked for there is nothing to fall back from", () =>
+      Effect.gen(function* () {
+        yield* loadModel(at(new Device({ backend: "cpu", index: 0 })))
+        assert.strictEqual(yield* state, "idle")
+      }).pipe(inWorld({ engine: { falls_back: true } }))
+    )
+
+    const Layers = Schema.Int.pipe(Schema.between(1, 200))
+    it.effect.prop(
+      "whatever the engine does: a worker that was asked for a GPU serves from all of it, or not at all",
+      [Schema.Literal("cuda", "metal"), Layers, Layers, Schema.Boolean],
+      ([backend, layers, gpu_layers, falls_back]) =>
+        Effect.gen(function* () {
+          const loaded = yield* Effect.either(Effect.scoped(loadModel(at(new Device({ backend, index: 0 })))))
+          assert.strictEqual(Either.isRight(loaded), !falls_back && gpu_layers >= layers)
+        }).pipe(
+          Effect.provide([
+            layerEngineTest({ layers, gpu_layers, falls_back }),
+            WorkerSelfTest.layer(1),
+            HiveCallbackTest.layer()
+          ])
+        )
+    )
   })
 
   it.effect("the model is let go with the scope", () =>

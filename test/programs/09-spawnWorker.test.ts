@@ -11,13 +11,15 @@ import { Device } from "../../src/domain/Device.js"
 import { ErrorEvent } from "../../src/domain/errors/Envelope.js"
 import type { RbeeError } from "../../src/domain/errors/index.js"
 import { RouteNotFound } from "../../src/domain/errors/Request.js"
-import { CudaUnavailable } from "../../src/domain/errors/Resource.js"
+import { CudaUnavailable, InsufficientRam, OutOfMemory } from "../../src/domain/errors/Resource.js"
 import { ModelLoadTimeout, NoFreePort, WorkerStartFailed, WorkerStartTimeout } from "../../src/domain/errors/Worker.js"
 import { WorkerId } from "../../src/domain/Ids.js"
 import { LoadingProgress } from "../../src/domain/Narration.js"
+import type { ProcessExit } from "../../src/domain/Process.js"
 import { type SpawnOrder, spawnWorker } from "../../src/programs/09-spawnWorker.js"
 import { Processes } from "../../src/services/Processes.js"
 import { ReadyCalls } from "../../src/services/ReadyCalls.js"
+import { MemoryTest } from "../../src/testing/MemoryTest.js"
 import { NarratorTest } from "../../src/testing/NarratorTest.js"
 import { type Print, ProcessesTest, type ProcessesTestOptions } from "../../src/testing/ProcessesTest.js"
 import { testSettings } from "../../src/testing/SettingsTest.js"
@@ -201,6 +203,42 @@ describe("phase 9: spawnWorker", () => {
     fails(new WorkerStartFailed({ worker_id: id, exit_code: null, signal: "SIGSEGV", log_lines: [], log_path })).pipe(
       withProcesses({ launch: dying({ code: null, signal: "SIGSEGV" }) })
     )
+  )
+
+  describe("killed while it loads (EH-004b)", () => {
+    /** A worker that is killed after a second, when the kernel has, or has not, killed one for want of memory. */
+    const killed = (exit: ProcessExit, byKernel: boolean, expected: { readonly _tag: string }) =>
+      Effect.gen(function* () {
+        const { killForMemory } = yield* MemoryTest
+        yield* killForMemory // long before
+        const spawning = yield* Effect.fork(failsWith(spawnWorker(order()), expected))
+        yield* TestClock.adjust("500 millis")
+        if (byKernel) yield* killForMemory
+        yield* TestClock.adjust("2 seconds")
+        yield* Fiber.join(spawning)
+        yield* nothingLeft
+      }).pipe(withProcesses({ launch: dying(exit, "loading") }))
+    const startFailed = (exit: ProcessExit) =>
+      new WorkerStartFailed({
+        ...{ worker_id: id, exit_code: exit.code, signal: exit.signal, log_lines: ["loading"], log_path }
+      })
+    const kill = { code: null, signal: "SIGKILL" }
+    const crash = { code: 1, signal: null }
+
+    it.effect("by the kernel, for want of memory", () => killed(kill, true, new OutOfMemory({ log_path })))
+    it.effect("by somebody else", () => killed(kill, false, startFailed(kill)))
+    it.effect("it ended by itself while the kernel killed another", () => killed(crash, true, startFailed(crash)))
+  })
+
+  it.effect("RAM that is gone since the preflight: nothing is started, no key is left (Gap-R2)", () =>
+    Effect.gen(function* () {
+      yield* failsWith(
+        spawnWorker(order()),
+        new InsufficientRam({ required_mb: 120, available_mb: 119, decreased: true })
+      )
+      assert.deepStrictEqual(yield* (yield* ProcessesTest).launches, [])
+      yield* nothingLeft
+    }).pipe(inWorld({ ram_available_mb: 119 }))
   )
 
   const noCuda = new CudaUnavailable({ reason: "CUDA driver version is insufficient" })

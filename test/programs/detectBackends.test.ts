@@ -15,6 +15,16 @@ describe("detectBackends", () => {
     }).pipe(inWorld({ gpus: [{ index: 0 }] }))
   )
 
+  it.effect("devices that cannot be used are named with the reason, and hide none of the others", () =>
+    Effect.gen(function* () {
+      const [, cuda] = yield* detectBackends
+      assert.deepStrictEqual(cuda, {
+        ...{ name: "cuda", available: true, devices: [testGpu({ index: 1 })] },
+        unusable: [{ index: 0, reason: "MIG mode is on" }]
+      })
+    }).pipe(inWorld({ gpus: [{ index: 0, unusable: "MIG mode is on" }, { index: 1 }] }))
+  )
+
   it.effect("no CUDA: the driver's own words", () =>
     Effect.gen(function* () {
       const [, cuda] = yield* detectBackends

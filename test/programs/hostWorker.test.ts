@@ -2,17 +2,23 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
+import { Device } from "../../src/domain/Device.js"
 import { ModelNotFound } from "../../src/domain/errors/Model.js"
-import { InsufficientRam } from "../../src/domain/errors/Resource.js"
+import { CudaUnavailable, InsufficientDisk, InsufficientRam, VramExhausted } from "../../src/domain/errors/Resource.js"
 import { WorkerBinaryNotFound } from "../../src/domain/errors/Worker.js"
 import { localhost } from "../../src/domain/Ids.js"
+import { memoryNeeds } from "../../src/domain/MemoryNeeds.js"
 import type { SpawnRequest } from "../../src/domain/Worker.js"
 import { hostWorker } from "../../src/programs/hostWorker.js"
+import { Reservations } from "../../src/services/Reservations.js"
 import { WorkerFiles } from "../../src/services/WorkerFiles.js"
 import { HiveWorkers } from "../../src/services/WorkerRegistry.js"
+import { MemoryTest } from "../../src/testing/MemoryTest.js"
 import { ModelCatalogTest } from "../../src/testing/ModelCatalogTest.js"
+import { testGguf } from "../../src/testing/ModelFilesTest.js"
 import { ModelHubTest } from "../../src/testing/ModelHubTest.js"
 import { ProcessesTest } from "../../src/testing/ProcessesTest.js"
+import { ReservationsTest } from "../../src/testing/ReservationsTest.js"
 import { WorkerFilesTest } from "../../src/testing/WorkerFilesTest.js"
 import { failsWith } from "../support/assertFails.js"
 import { inWorld, lines } from "../support/inWorld.js"
@@ -20,6 +26,7 @@ import { mb, modelEntry, ref, spawnRequest } from "../support/samples.js"
 
 const host = (given: Partial<SpawnRequest> = {}) =>
   hostWorker(localhost, spawnRequest(given), "http://127.0.0.1:9200/v1/workers/ready")
+const demoNeeds = memoryNeeds({ size_bytes: 5e6, gguf: testGguf(5e6) }, "cpu", { slots: 1, ctx_size: null })
 const launches = Effect.flatMap(ProcessesTest, (processes) => processes.launches)
 
 describe("hostWorker", () => {
@@ -31,7 +38,7 @@ describe("hostWorker", () => {
         "Model demo is not in the catalog",
         "Model demo is a file of this node",
         "Model demo is now in the catalog (5.0 MB)",
-        "Room: 6 MB RAM needed, 49152 MB available",
+        `Room: ${demoNeeds.ram_mb} MB RAM needed, 49152 MB available`,
         "Starting worker w-id2 on cpu:0, port 8001",
         "Worker w-id2 is ready (pid 1001)",
         "Not reported yet: no queen is watching"
@@ -61,6 +68,25 @@ describe("hostWorker", () => {
     }).pipe(inWorld({ hub: { "hf:org/repo": { size_bytes: 10 * mb } } }))
   )
 
+  it.effect("three workers that need it at once share its download", () =>
+    Effect.gen(function* () {
+      const hosting = yield* Effect.fork(
+        Effect.all(
+          [1, 2, 3].map(() => host({ model: ref("hf:org/repo") })),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* TestClock.adjust("4 seconds")
+      assert.lengthOf(yield* Fiber.join(hosting), 3)
+      assert.deepStrictEqual(yield* (yield* ModelHubTest).journal, [
+        { _tag: "begun", reference: "hf:org/repo" },
+        { _tag: "done", reference: "hf:org/repo" }
+      ])
+      assert.lengthOf(yield* (yield* ModelCatalogTest).entries, 1)
+      assert.lengthOf(yield* (yield* HiveWorkers).list, 3)
+    }).pipe(inWorld({ hub: { "hf:org/repo": { size_bytes: 10 * mb, takes: 4000 } } }))
+  )
+
   it.effect("a GPU that was asked for is the one that the worker gets", () =>
     Effect.gen(function* () {
       const { worker } = yield* host({ backend: "cuda" })
@@ -68,6 +94,27 @@ describe("hostWorker", () => {
       const [launched] = yield* launches
       assert.deepInclude(launched?.env, { CUDA_VISIBLE_DEVICES: "GPU-1" })
     }).pipe(inWorld({ gpus: [{ index: 0, vram_free_mb: 100 }, { index: 1 }] }))
+  )
+
+  it.effect("what the preflight reserved is given back once the worker has failed to come up", () =>
+    Effect.gen(function* () {
+      const { held } = yield* ReservationsTest
+      const hosting = yield* Effect.fork(host({ backend: "cuda" }))
+      yield* TestClock.adjust("1 second")
+      assert.lengthOf(yield* held, 1)
+      yield* (yield* ProcessesTest).end(1001, { code: 1, signal: null })
+      yield* Effect.flip(Fiber.join(hosting))
+      assert.deepStrictEqual(yield* held, [])
+      assert.lengthOf(yield* (yield* Reservations).settling, 1)
+    }).pipe(inWorld({ gpus: [{ index: 0 }], processes: { launch: () => ({}) }, worker: { up: false } }))
+  )
+
+  it.effect("and once it is up", () =>
+    Effect.gen(function* () {
+      yield* host({ backend: "cuda" })
+      assert.deepStrictEqual(yield* (yield* ReservationsTest).held, [])
+      assert.deepStrictEqual(yield* (yield* Reservations).settling, [])
+    }).pipe(inWorld({ gpus: [{ index: 0 }] }))
   )
 
   const nothingStarted = Effect.gen(function* () {
@@ -85,14 +132,99 @@ describe("hostWorker", () => {
 
   it.effect("a model that is nowhere: nothing is started", () =>
     Effect.gen(function* () {
-      yield* failsWith(host({ model: ref("hf:org/repo") }), new ModelNotFound({ reference: "hf:org/repo", near: [] }))
+      yield* failsWith(
+        host({ model: ref("hf:org/repo") }),
+        new ModelNotFound({ reference: "hf:org/repo", missing: "repository", near: [] })
+      )
       yield* nothingStarted
     }).pipe(inWorld())
   )
 
+  describe("a model of the hub that has no room by its size alone is not fetched first", () => {
+    const hub = { "hf:org/repo": { size_bytes: 1000 * mb } }
+    const refused = (given: Partial<SpawnRequest>, error: { readonly _tag: string }) =>
+      Effect.gen(function* () {
+        yield* failsWith(host({ model: ref("hf:org/repo"), ...given }), error)
+        assert.deepStrictEqual(yield* (yield* ModelHubTest).journal, [])
+        assert.deepStrictEqual(yield* (yield* ModelCatalogTest).entries, [])
+        assert.deepStrictEqual(yield* (yield* ReservationsTest).held, [])
+        yield* nothingStarted
+      })
+
+    it.effect("in RAM (EH-004a)", () =>
+      refused({}, new InsufficientRam({ required_mb: 1200, available_mb: 1199, decreased: false })).pipe(
+        inWorld({ hub, ram_available_mb: 1199 })
+      )
+    )
+
+    it.effect("in VRAM (EH-005a)", () =>
+      refused(
+        { backend: "cuda" },
+        new VramExhausted({ device: new Device({ backend: "cuda", index: 0 }), required_mb: 1000, available_mb: 999 })
+      ).pipe(inWorld({ hub, gpus: [{ index: 0, vram_free_mb: 999 }] }))
+    )
+
+    it.effect("on a backend that there is not", () =>
+      refused({ backend: "cuda" }, new CudaUnavailable({ reason: "nvidia-smi is not on this node" })).pipe(
+        inWorld({ hub })
+      )
+    )
+
+    it.effect("on the disk (EH-006a)", () =>
+      refused(
+        {},
+        new InsufficientDisk({ reference: "hf:org/repo", required_mb: 1050, available_mb: 1049, free_inodes: null })
+      ).pipe(inWorld({ hub, disk_free_mb: 1049 }))
+    )
+
+    it.effect("what is promised for that look is given back before the fetch", () =>
+      Effect.gen(function* () {
+        const hosting = yield* Effect.fork(host({ model: ref("hf:org/repo"), backend: "cuda" }))
+        yield* TestClock.adjust("1 second")
+        assert.lengthOf(yield* (yield* ModelHubTest).journal, 1)
+        assert.deepStrictEqual(yield* (yield* ReservationsTest).held, [])
+        assert.deepStrictEqual(yield* (yield* Reservations).settling, [])
+        yield* TestClock.adjust("3 seconds")
+        yield* Fiber.join(hosting)
+      }).pipe(inWorld({ hub: { "hf:org/repo": { size_bytes: 10 * mb, takes: 4000 } }, gpus: [{ index: 0 }] }))
+    )
+  })
+
+  it.effect("a model that needs more than its size told: it is fetched, stays in the catalog, nothing is started", () =>
+    Effect.gen(function* () {
+      const { _tag } = yield* Effect.flip(host({ model: ref("hf:org/repo") }))
+      assert.strictEqual(_tag, "InsufficientRam")
+      assert.lengthOf(yield* (yield* ModelCatalogTest).entries, 1)
+      yield* nothingStarted
+    }).pipe(
+      inWorld({
+        hub: { "hf:org/repo": { size_bytes: 1000 * mb, gguf: { kv_bytes_per_token: mb } } },
+        ram_available_mb: 1200
+      })
+    )
+  )
+
+  it.effect("how much RAM a file needs is told by its size on the disk (CAT-5)", () =>
+    Effect.gen(function* () {
+      const model = ref("file:///srv/mine.gguf")
+      yield* failsWith(
+        host({ model }),
+        new InsufficientRam({ required_mb: 1200, available_mb: 1199, decreased: false })
+      )
+      const [entry] = yield* (yield* ModelCatalogTest).entries
+      assert.strictEqual(entry?.size_bytes, 1000 * mb)
+      yield* nothingStarted
+      yield* (yield* MemoryTest).change({ ram_available_mb: 1200 })
+      assert.strictEqual((yield* host({ model })).worker.model_ref, "file:///srv/mine.gguf")
+    }).pipe(inWorld({ files: { "/srv/mine.gguf": { size_bytes: 1000 * mb } }, ram_available_mb: 1199 }))
+  )
+
   it.effect("no room: the model stays in the catalog, nothing is started", () =>
     Effect.gen(function* () {
-      yield* failsWith(host(), new InsufficientRam({ required_mb: 6, available_mb: 5, decreased: false }))
+      yield* failsWith(
+        host(),
+        new InsufficientRam({ required_mb: demoNeeds.ram_mb, available_mb: 5, decreased: false })
+      )
       assert.lengthOf(yield* (yield* ModelCatalogTest).entries, 1)
       yield* nothingStarted
     }).pipe(inWorld({ ram_available_mb: 5 }))

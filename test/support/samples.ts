@@ -78,6 +78,7 @@ export const placementRequest = (
   given: Partial<Omit<PlacementRequest, "model">> = {}
 ): PlacementRequest => ({
   model: modelEntry({ size_bytes: size_mb * mb }),
+  gguf: null,
   backend: "cpu",
   device: null,
   shape: { slots: 1, ctx_size: null, threads: null },

@@ -27,7 +27,8 @@ export const settingsIn = (
     hive: { host: "127.0.0.1", port: 0 },
     worker: { port_start: 8001, port_end: 8999 },
     remote: { binary_path: null },
-    models: { dir: Path.join(dir, "models") },
+    models: { dir: Path.join(dir, "models"), max_mbps: null },
+    hub: { endpoint: "https://hub.test/", token: Option.none(), token_file: Path.join(dir, "home", "hub-token") },
     timeouts: {
       ssh_connect: time,
       ssh_command: Duration.seconds(20),
@@ -36,6 +37,7 @@ export const settingsIn = (
       daemon_start: time,
       worker_start: time,
       model_load: time,
+      download_stall: time,
       inference_stall: time,
       cancel: time,
       drain: time,

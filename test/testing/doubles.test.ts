@@ -1,14 +1,18 @@
 /** The doubles keep the contracts of what they stand for. */
 
+import { layerDownloadsTest } from "../../src/testing/DownloadsTest.js"
 import { ModelCatalogTest } from "../../src/testing/ModelCatalogTest.js"
 import { NodeRegistryTest } from "../../src/testing/NodeRegistryTest.js"
 import { layerReadyCallsTest } from "../../src/testing/ReadyCallsTest.js"
+import { ReservationsTest } from "../../src/testing/ReservationsTest.js"
 import { layerVersionsTest } from "../../src/testing/VersionsTest.js"
 import { layerHiveWorkersTest, layerPoolWorkersTest } from "../../src/testing/WorkerRegistryTest.js"
 import { WorkerSelfTest } from "../../src/testing/WorkerSelfTest.js"
+import { downloadsContract } from "../contracts/Downloads.js"
 import { modelCatalogContract } from "../contracts/ModelCatalog.js"
 import { nodeRegistryContract } from "../contracts/NodeRegistry.js"
 import { readyCallsContract } from "../contracts/ReadyCalls.js"
+import { reservationsContract } from "../contracts/Reservations.js"
 import { versionsContract } from "../contracts/Versions.js"
 import { hiveWorkersContract, poolWorkersContract } from "../contracts/WorkerRegistry.js"
 import { workerSelfContract } from "../contracts/WorkerSelf.js"
@@ -18,5 +22,7 @@ modelCatalogContract("ModelCatalogTest", ModelCatalogTest.layer())
 hiveWorkersContract("HiveWorkersTest", layerHiveWorkersTest())
 poolWorkersContract("PoolWorkersTest", layerPoolWorkersTest())
 readyCallsContract("ReadyCallsTest", layerReadyCallsTest)
+reservationsContract("ReservationsTest", ReservationsTest.layer)
 workerSelfContract("WorkerSelfTest", WorkerSelfTest.layer)
+downloadsContract("DownloadsTest", layerDownloadsTest)
 versionsContract("VersionsTest", layerVersionsTest)

@@ -9,9 +9,8 @@ const number = (name: string, description: string) =>
 const integer = (name: string, description: string) =>
   Options.integer(name).pipe(Options.withDescription(description), Options.optional)
 
-/** The flags of `infer`, as the terminal gives them: unchecked but for their kind. */
-export const options = {
-  prompt: text("prompt", "the text to go on from; - reads it from standard input"),
+/** The flags that describe a task, as the terminal gives them: unchecked but for their kind. */
+export const taskOptions = {
   model: text("model", "hf:org/repo[:QUANT], file:///path.gguf, or demo").pipe(Options.withDefault("demo")),
   node: text("node", "the machine to run on").pipe(Options.withDefault("localhost")),
   backend: text("backend", "cpu, cuda or metal: never chosen for you").pipe(Options.withDefault("cpu")),
@@ -30,7 +29,16 @@ export const options = {
   stop: text("stop", "ends the answer before this text; may be given several times").pipe(Options.repeated),
   ctxSize: integer("ctx-size", "context size in tokens of a worker that has to be started"),
   slots: integer("slots", "requests at a time of a worker that has to be started"),
-  threads: integer("threads", "CPU threads of a worker that has to be started"),
+  threads: integer("threads", "CPU threads of a worker that has to be started")
+}
+
+/** What they hold, with the prompt. */
+export type TaskFlags = Flags<typeof taskOptions> & { readonly prompt: string }
+
+/** The flags of `infer`. */
+export const options = {
+  prompt: text("prompt", "the text to go on from; - reads it from standard input"),
+  ...taskOptions,
   timeout: text("timeout", "deadline of the whole command: 90s, 5m, 1h").pipe(Options.optional),
   keepAlive: Options.boolean("keep-alive").pipe(
     Options.withDescription("leave queen, hive and worker running afterwards")

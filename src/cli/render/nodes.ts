@@ -1,29 +1,9 @@
 /** Nodes and what they can do, as the terminal shows them: lines that fit 80 columns where what they hold lets them. */
-import * as DateTime from "effect/DateTime"
-import type { BackendReport } from "../../domain/Device.js"
+import type { BackendReport, UnusableGpu } from "../../domain/Device.js"
 import type { NodePreflight } from "../../domain/Hive.js"
 import type { NodeName } from "../../domain/Ids.js"
 import type { Detection, NodeRecord } from "../../domain/Node.js"
-
-const columns = 80
-
-/** A heading and lines of a label and what it says. */
-const paragraph = (heading: string, lines: ReadonlyArray<readonly [label: string, what: string]>): string =>
-  [heading, ...lines.map(([label, what]) => `  ${label.padEnd(11)}${what}`), ""].join("\n")
-
-/** The first line of a text, cut where a terminal's line ends. */
-const brief = (text: string, taken: number): string => {
-  const [line = ""] = text.split("\n")
-  return taken + line.length <= columns ? line : `${line.slice(0, columns - taken - 1)}…`
-}
-
-/** A moment in this machine's own time zone: `2026-11-21 15:04`. */
-const localTime = (unix_s: number): string =>
-  DateTime.formatLocal(DateTime.unsafeMake(unix_s * 1000), {
-    locale: "sv-SE", // the locale that writes dates as ISO 8601 does
-    dateStyle: "short",
-    timeStyle: "short"
-  })
+import { brief, localTime, paragraph } from "./text.js"
 
 /** `cpu 1, cuda 2` */
 const counted = ({ backends, devices }: Detection): string =>
@@ -54,16 +34,30 @@ export const preflightText = (name: NodeName, { ssh, hive }: NodePreflight): str
     ["workers", worker_binaries.join(", ") || "none"],
     ["backends", backends.flatMap((one) => (one.available ? [backendInWords(one)] : [])).join(", ")],
     ["RAM", `${resources.ram_available_mb} of ${resources.ram_total_mb} MB free`],
-    ["disk", `${resources.disk_free_mb} MB free`]
+    ...(resources.swap_total_mb === null || resources.swap_total_mb === 0
+      ? []
+      : [["swap", `${resources.swap_free_mb} of ${resources.swap_total_mb} MB free`] as const]),
+    ...resources.gpus.map(
+      ({ device, vram_total_mb, vram_free_mb }) => [device, `${vram_free_mb} of ${vram_total_mb} MB free`] as const
+    ),
+    ["disk", `${resources.disk_free_mb} MB free`],
+    ...(resources.cpu_cores === null ? [] : [["CPU", `${resources.cpu_cores} cores${loadOf(resources)}`] as const])
   ])
 }
+
+const loadOf = ({ cpu_load }: NodePreflight["hive"]["resources"]) =>
+  cpu_load === null ? "" : `, load ${cpu_load.toFixed(1)}`
 
 const backendInWords = ({ name, devices }: BackendReport) => (name === "cpu" ? name : `${name} ${devices.length}`)
 
 /** What `hive detect` prints: a line a backend, and the two lines of the registry. */
 export const detectionText = (reports: ReadonlyArray<BackendReport>, { backends, devices }: Detection): string =>
   [
-    ...reports.flatMap((report) => [backendLine(report, devices), ...report.devices.map(deviceLine)]),
+    ...reports.flatMap((report) => [
+      backendLine(report, devices),
+      ...report.devices.map(deviceLine),
+      ...(report.unusable ?? []).map(unusableLine)
+    ]),
     "",
     `backends: ${JSON.stringify(backends)}`,
     `devices: ${JSON.stringify(devices)}`,
@@ -79,3 +73,5 @@ const backendLine = ({ name, reason }: BackendReport, devices: Detection["device
 
 const deviceLine = ({ index, name, vram_total_mb, vram_free_mb }: BackendReport["devices"][number]) =>
   brief(`  ${index}: ${name}, ${vram_free_mb} of ${vram_total_mb} MB free`, 0)
+
+const unusableLine = ({ index, reason }: UnusableGpu) => brief(`  ${index ?? "?"}: not usable: ${reason}`, 0)

@@ -1,8 +1,10 @@
 /** The progress bar of a terminal. The only importer of cli-progress, which is loaded when a bar is first shown. */
 import type { SingleBar } from "cli-progress"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Progress } from "../../domain/Narration.js"
+import type { DownloadProgress, Progress } from "../../domain/Narration.js"
+import { megabytes } from "../../domain/Units.js"
 
 /** Something that shows progress and gets out of the way of a line of text. */
 export interface ProgressBar {
@@ -10,7 +12,11 @@ export interface ProgressBar {
   readonly clear: Effect.Effect<void>
 }
 
-const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1)
+/** `  1m 20s left`, once there is a speed to tell it by. */
+const timeLeft = ({ bytes_downloaded, bytes_total, speed_mbps }: DownloadProgress): string => {
+  const left_s = Math.ceil((bytes_total - bytes_downloaded) / 1e6 / speed_mbps)
+  return left_s > 0 && Number.isFinite(left_s) ? `  ${Duration.format(Duration.seconds(left_s))} left` : ""
+}
 
 /** The figures of a progress report, in the words of its bar. */
 const figures = (progress: Progress) => {
@@ -20,7 +26,7 @@ const figures = (progress: Progress) => {
         done: progress.bytes_downloaded,
         total: progress.bytes_total,
         what: "⬇️  Downloading",
-        text: `${megabytes(progress.bytes_downloaded)}/${megabytes(progress.bytes_total)} MB  ${progress.speed_mbps.toFixed(1)} MB/s`
+        text: `${megabytes(progress.bytes_downloaded)}/${megabytes(progress.bytes_total)} MB  ${progress.speed_mbps.toFixed(1)} MB/s${timeLeft(progress)}`
       }
     case "uploading":
       return {

@@ -1,5 +1,4 @@
 /** The work of `rbee infer`. */
-import { text as readAll } from "node:stream/consumers"
 import * as Chunk from "effect/Chunk"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -7,17 +6,14 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Backend } from "../../domain/Device.js"
-import { InvalidBackend, InvalidRequest } from "../../domain/errors/Request.js"
+import { InvalidRequest } from "../../domain/errors/Request.js"
 import type { EndEvent, InferenceEvent } from "../../domain/Inference.js"
-import { parseModelRef } from "../../domain/ModelRef.js"
-import { InferenceTask } from "../../domain/Task.js"
 import { DurationText } from "../../domain/Time.js"
 import { infer } from "../../programs/infer.js"
 import type { InferFlags } from "../commands/infer.js"
 import { runKeeper } from "../keeper.js"
-import { invalid } from "../render/issues.js"
 import { toStderr, toStdout } from "../render/terminal.js"
+import { readTask } from "./task.js"
 
 /** Answers the prompt. */
 export const run = (flags: InferFlags) => {
@@ -34,35 +30,6 @@ export const run = (flags: InferFlags) => {
     { telling, node: flags.node }
   )
 }
-
-/** Everything that can be refused is refused here, before anything is started. */
-const readTask = Effect.fnUntraced(function* (flags: InferFlags) {
-  const model = yield* parseModelRef(flags.model)
-  if (!Schema.is(Backend)(flags.backend)) return yield* new InvalidBackend()
-  const prompt = flags.prompt === "-" ? yield* Effect.promise(() => readAll(process.stdin)) : flags.prompt
-  const { device, maxTokens: max_tokens, temperature, topP, topK, seed, stop, ctxSize, slots, threads } = flags
-  return yield* Effect.mapError(
-    decodeTask({
-      node: flags.node,
-      model: model.toString(),
-      backend: flags.backend,
-      device: Option.getOrNull(device),
-      prompt,
-      max_tokens,
-      temperature,
-      top_p: Option.getOrNull(topP),
-      top_k: Option.getOrNull(topK),
-      seed: Option.getOrNull(seed),
-      stop: [...stop],
-      ctx_size: Option.getOrNull(ctxSize),
-      threads: Option.getOrNull(threads),
-      ...Option.match(slots, { onNone: () => ({}), onSome: (count) => ({ slots: count }) })
-    }),
-    invalid
-  )
-})
-
-const decodeTask = Schema.decodeUnknown(InferenceTask, { errors: "all" })
 
 const deadlineIn = Effect.fnUntraced(function* (text: string) {
   const duration = Schema.decodeEither(DurationText)(text)

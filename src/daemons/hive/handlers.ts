@@ -16,21 +16,18 @@ import { stopWorker, stopWorkers } from "../../programs/14-cascadeShutdown.js"
 import { detectBackends } from "../../programs/detectBackends.js"
 import { hostWorker } from "../../programs/hostWorker.js"
 import { listWorkers } from "../../programs/listWorkers.js"
-import { Memory } from "../../services/Memory.js"
-import { ModelCatalog } from "../../services/ModelCatalog.js"
-import { Narrator } from "../../services/Narrator.js"
+import { planSpawn } from "../../programs/planSpawn.js"
+import { readResources } from "../../programs/readResources.js"
 import { ReadyCalls } from "../../services/ReadyCalls.js"
 import { WorkerFiles } from "../../services/WorkerFiles.js"
 import { HiveWorkers } from "../../services/WorkerRegistry.js"
 import { Stop } from "../daemon.js"
-import { logged, streamOf, wantsEvents } from "../reporting.js"
+import { silently, streamOf, wantsEvents } from "../reporting.js"
 import { CallbackUrl } from "./callback.js"
 import { Leases } from "./leases.js"
 import { Supervisor } from "./supervisor.js"
 
 const health: Health = { status: "alive", version, api_version: "v1" }
-
-const silently = Effect.provideService(Narrator, logged)
 
 /** What a hive answers without a key: that it is alive, and the ready calls of its workers, which are signed with theirs. */
 export const OpenHandlers = HttpApiBuilder.group(HiveApi, "open", (handlers) =>
@@ -49,7 +46,6 @@ export const OpenHandlers = HttpApiBuilder.group(HiveApi, "open", (handlers) =>
 export const NodeHandlers = HttpApiBuilder.group(HiveApi, "node", (handlers) =>
   Effect.gen(function* () {
     const workers = yield* HiveWorkers
-    const memory = yield* Memory
     const leases = yield* Leases
     const drain = yield* Drain
     const stop = yield* Stop
@@ -60,7 +56,7 @@ export const NodeHandlers = HttpApiBuilder.group(HiveApi, "node", (handlers) =>
     return handlers
       .handle("health", () => Effect.succeed(health))
       .handle("backends", () => Effect.map(detectBackends, (backends) => ({ backends })))
-      .handle("resources", () => memory.resources)
+      .handle("resources", () => readResources)
       .handle("events", () =>
         Effect.succeed(EventStream.respond(HiveEvent, Stream.interruptWhen(workers.changes, drain.begun)))
       )
@@ -97,7 +93,6 @@ const isTold = (event: Report | LeaseEvent): event is LeaseEvent => event.type !
 export const WorkersHandlers = HttpApiBuilder.group(HiveApi, "workers", (handlers) =>
   Effect.gen(function* () {
     const workers = yield* HiveWorkers
-    const catalog = yield* ModelCatalog
     const files = yield* WorkerFiles
     const drain = yield* Drain
     const callback = yield* CallbackUrl
@@ -130,7 +125,7 @@ export const WorkersHandlers = HttpApiBuilder.group(HiveApi, "workers", (handler
           binaries: [files.builtIn].map(({ worker_type, version, features }) => ({ worker_type, version, features }))
         })
       )
-      .handle("models", () => Effect.map(catalog.list, (models) => ({ models })))
+      .handle("plan", ({ payload }) => silently(planSpawn(payload)))
   })
 )
 

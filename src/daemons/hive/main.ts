@@ -4,7 +4,9 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { HiveApi } from "../../api/HiveApi.js"
+import { CpuLive } from "../../layers/CpuLive.js"
 import { DaemonsLive } from "../../layers/DaemonsLive.js"
+import { DiskLive } from "../../layers/DiskLive.js"
 import { GpuNvidiaSmi } from "../../layers/GpuNvidiaSmi.js"
 import { HubHuggingFace } from "../../layers/HubHuggingFace.js"
 import { authLive } from "../../layers/http/AuthLive.js"
@@ -15,13 +17,17 @@ import { WorkerClientHttp } from "../../layers/http/WorkerClientHttp.js"
 import { InstallationLive } from "../../layers/InstallationLive.js"
 import { MemoryLive } from "../../layers/MemoryLive.js"
 import { ModelFilesLive } from "../../layers/ModelFilesLive.js"
+import { ModelFolderLive } from "../../layers/ModelFolderLive.js"
+import { DownloadsMemory } from "../../layers/memory/DownloadsMemory.js"
 import { ReadyCallsMemory } from "../../layers/memory/ReadyCallsMemory.js"
+import { ReservationsMemory } from "../../layers/memory/ReservationsMemory.js"
 import { HiveWorkersMemory } from "../../layers/memory/WorkersMemory.js"
 import { ProcessesLive } from "../../layers/ProcessesLive.js"
 import { ModelCatalogSql } from "../../layers/sql/ModelCatalogSql.js"
 import { TokensLive } from "../../layers/TokensLive.js"
 import { WorkerFilesLive } from "../../layers/WorkerFilesLive.js"
 import { stopWorkers } from "../../programs/14-cascadeShutdown.js"
+import { rediscoverModels } from "../../programs/rediscoverModels.js"
 import { Daemons } from "../../services/Daemons.js"
 import { Narrator } from "../../services/Narrator.js"
 import { Settings } from "../../services/Settings.js"
@@ -31,6 +37,7 @@ import { answerHangups, holdToken } from "../token.js"
 import { CallbackUrl, CallbackUrlLive } from "./callback.js"
 import { NodeHandlers, OpenHandlers, WorkersHandlers } from "./handlers.js"
 import { Leases, leasesLive } from "./leases.js"
+import { ModelsHandlers } from "./models.js"
 import { SupervisorLive } from "./supervisor.js"
 
 /** How a hive is served. A leased one ends with its last lease. */
@@ -77,20 +84,43 @@ export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOpt
     })
   )
 
+  /** Before the first request: it must not be told to fetch what is there. */
+  const rediscovered = Layer.effectDiscard(
+    rediscoverModels.pipe(
+      Effect.provideService(Narrator, logged),
+      Effect.catchAll((error) => Effect.logWarning("the models on the disk could not be looked for", error))
+    )
+  )
+
   const graph = serve({ host, port: options.port, grace: timeouts.drain, onListening: listening }).pipe(
     Layer.provide(HttpApiBuilder.api(HiveApi)),
-    Layer.provide([OpenHandlers, NodeHandlers, WorkersHandlers, HttpApiBuilder.middleware(HiveApi, guarded)]),
+    Layer.provide([
+      OpenHandlers,
+      NodeHandlers,
+      WorkersHandlers,
+      ModelsHandlers,
+      HttpApiBuilder.middleware(HiveApi, guarded)
+    ]),
     Layer.provide([
       authLive("rbee-hive", token.current),
       answerHangups(token, record),
       endWithLeases,
       atEnd,
+      rediscovered,
       DrainLive
     ]),
     Layer.provide([SupervisorLive, leasesLive(options.leased), CallbackUrlLive]),
     Layer.provide([HiveWorkersMemory, ReadyCallsMemory, WorkerClientHttp, ModelCatalogSql, GpuNvidiaSmi]),
-    Layer.provide([ModelFilesLive, HubHuggingFace, MemoryLive, WorkerFilesLive, DaemonsLive]),
-    Layer.provide([ProcessesLive, TokensLive, InstallationLive])
+    Layer.provide([
+      ModelFilesLive,
+      ModelFolderLive,
+      HubHuggingFace,
+      DownloadsMemory,
+      MemoryLive,
+      WorkerFilesLive,
+      DaemonsLive
+    ]),
+    Layer.provide([ProcessesLive, TokensLive, InstallationLive, DiskLive, CpuLive, ReservationsMemory])
   )
   yield* runUntilStopped(graph, options)
 }, Effect.scoped)

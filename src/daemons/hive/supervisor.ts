@@ -3,8 +3,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
+import { Device } from "../../domain/Device.js"
 import type { WorkerId } from "../../domain/Ids.js"
 import type { HostedWorker } from "../../domain/Worker.js"
+import { Reservations } from "../../services/Reservations.js"
 import { WorkerFiles } from "../../services/WorkerFiles.js"
 import { HiveWorkers } from "../../services/WorkerRegistry.js"
 
@@ -20,10 +22,12 @@ export class Supervisor extends Context.Tag("rbee/hive/Supervisor")<
 const make = Effect.gen(function* () {
   const workers = yield* HiveWorkers
   const files = yield* WorkerFiles
+  const reservations = yield* Reservations
   const watched = yield* FiberMap.make<WorkerId>()
 
-  const forget = Effect.fnUntraced(function* ({ worker: { id, pid }, exit }: HostedWorker) {
+  const forget = Effect.fnUntraced(function* ({ worker: { id, pid, backend, device }, exit }: HostedWorker) {
     const { code, signal } = yield* exit
+    yield* reservations.ended(new Device({ backend, index: device }))
     yield* workers.remove(id)
     yield* files.remove(id)
     yield* Effect.logInfo(
@@ -39,4 +43,7 @@ const make = Effect.gen(function* () {
 })
 
 /** One fiber a worker, which waits for its process's end. */
-export const SupervisorLive: Layer.Layer<Supervisor, never, HiveWorkers | WorkerFiles> = Layer.scoped(Supervisor, make)
+export const SupervisorLive: Layer.Layer<Supervisor, never, HiveWorkers | WorkerFiles | Reservations> = Layer.scoped(
+  Supervisor,
+  make
+)

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as EventStream from "../../api/EventStream.js"
-import { InstallEvent, NodeEvent, PreflightEvent, QueenApi, RemoveEvent } from "../../api/QueenApi.js"
+import { InstallEvent, NodeEvent, PlanEvent, PreflightEvent, QueenApi, RemoveEvent } from "../../api/QueenApi.js"
 import type { RbeeError } from "../../domain/errors/index.js"
 import { RequestTimeout } from "../../domain/errors/Request.js"
 import { WorkerDraining } from "../../domain/errors/Worker.js"
@@ -20,21 +20,19 @@ import { deadlineOf } from "../../layers/http/deadline.js"
 import { loadRegistry } from "../../programs/00-loadRegistry.js"
 import { addNode } from "../../programs/addNode.js"
 import { equipNode } from "../../programs/equipNode.js"
+import { planTask } from "../../programs/planTask.js"
 import { preflightNode } from "../../programs/preflightNode.js"
 import { prepareWorker } from "../../programs/prepareWorker.js"
 import { removeNode } from "../../programs/removeNode.js"
 import { updateNode } from "../../programs/updateNode.js"
-import { Narrator } from "../../services/Narrator.js"
 import { NodeRegistry } from "../../services/NodeRegistry.js"
 import { Ssh } from "../../services/Ssh.js"
 import { PoolWorkers } from "../../services/WorkerRegistry.js"
 import { Stop } from "../daemon.js"
-import { logged, streamOf, wantsEvents } from "../reporting.js"
+import { isNoProgress, silently, streamOf, wantsEvents } from "../reporting.js"
 import { HiveKeeping } from "./hives.js"
 
 const health: Health = { status: "alive", version, api_version: "v1" }
-
-const silently = Effect.provideService(Narrator, logged)
 
 /** What a queen answers without a key. */
 export const OpenHandlers = HttpApiBuilder.group(QueenApi, "open", (handlers) =>
@@ -91,11 +89,6 @@ const answerNode = <E extends RbeeError, R>(
     return EventStream.respond(NodeEvent, Stream.filter(events, isNoProgress))
   })
 
-/** What downloads and loads nothing makes no progress to be shown. */
-const isNoProgress = <A extends { readonly type: string }>(
-  event: A
-): event is Exclude<A, { readonly type: "progress" }> => event.type !== "progress"
-
 /** Tasks, phases 0 to 12 for each; the pool's workers; the shutdown. */
 export const TasksHandlers = HttpApiBuilder.group(QueenApi, "tasks", (handlers) =>
   Effect.gen(function* () {
@@ -116,6 +109,14 @@ export const TasksHandlers = HttpApiBuilder.group(QueenApi, "tasks", (handlers) 
           if (!wantsEvents(request)) return yield* silently(prepare(payload, request))
           const events = yield* streamOf(Effect.map(prepare(payload, request), asEvent))
           return EventStream.respond(TaskEvent, events)
+        })
+      )
+      .handle("plan", ({ payload, request }) =>
+        Effect.gen(function* () {
+          const program = planTask(payload)
+          if (!wantsEvents(request)) return yield* silently(program)
+          const events = yield* streamOf(Effect.map(program, (plan) => ({ type: "plan" as const, ...plan })))
+          return EventStream.respond(PlanEvent, Stream.filter(events, isNoProgress))
         })
       )
       .handle("workers", () => Effect.map(pool.list, (workers) => ({ workers })))

@@ -29,6 +29,7 @@ import { announce, type DaemonOptions, runUntilStopped } from "../daemon.js"
 import { answerHangups, holdToken } from "../token.js"
 import { OpenHandlers, RegistryHandlers, TasksHandlers } from "./handlers.js"
 import { hivesLive } from "./hives.js"
+import { ModelsHandlers } from "./models.js"
 
 /** How a queen is served. */
 export interface QueenOptions extends DaemonOptions {
@@ -65,7 +66,13 @@ export const serveQueen = Effect.fn("rbee.serveQueen")(function* (options: Queen
     onListening: listening
   }).pipe(
     Layer.provide(HttpApiBuilder.api(QueenApi)),
-    Layer.provide([OpenHandlers, RegistryHandlers, TasksHandlers, HttpApiBuilder.middleware(QueenApi, guarded)]),
+    Layer.provide([
+      OpenHandlers,
+      RegistryHandlers,
+      ModelsHandlers,
+      TasksHandlers,
+      HttpApiBuilder.middleware(QueenApi, guarded)
+    ]),
     Layer.provide([authLive("queen-rbee", token.current), answerHangups(token, record), DrainLive]),
     Layer.provide(hivesLive(leaseOf(settings, options))),
     Layer.provide([

@@ -23,6 +23,8 @@ interface Entry<E> {
 }
 
 const failFast = "GPU FAIL FAST! NO CPU FALLBACK!"
+/** A driver's own words, without the full stop that we set ourselves. */
+const unended = (words: string) => words.replace(/\.$/, "")
 const needHave = (e: { readonly required_mb: number; readonly available_mb: number }) =>
   `need ${e.required_mb} MB, have ${e.available_mb} MB`
 const saved = (e: {
@@ -36,6 +38,23 @@ const howEnded = (e: { readonly exit_code: number | null; readonly signal: strin
   e.signal !== null ? `killed by ${e.signal}` : e.exit_code === null ? "nobody saw how" : `exit code ${e.exit_code}`
 const duration = (seconds: number) =>
   seconds >= 120 && seconds % 60 === 0 ? `${seconds / 60} minutes` : `${seconds} s`
+/** What there is not, in words, and where to look then. */
+const whatIsMissing = {
+  repository: {
+    words: " (no such repository)",
+    look: "Check the name on https://huggingface.co. If the repository is private: export HF_TOKEN=hf_…"
+  },
+  revision: { words: " (no such revision)", look: "Check the name on https://huggingface.co" },
+  file: { words: " (no such file)", look: "Check the path; file:// names a regular file of the node." },
+  model: { words: " (no GGUF file for it)", look: "Name a repository with GGUF files: https://huggingface.co" },
+  entry: { words: " (not in the node's catalog)", look: "See what there is: rbee models list" }
+}
+const whyDenied = {
+  token_missing: "",
+  token_refused: ": the hub refused the token",
+  not_granted: ": the token's owner has no access to it"
+}
+const repositoryOf = (reference: string) => /^hf:([^/]+\/[^/:@]+)/.exec(reference)?.[1] ?? ""
 const lines = (found: ReadonlyArray<string>) => found.map((line) => `\n  ${line}`).join("")
 const seeLog = (e: { readonly log_path: string }) => `Look at the worker's log: ${e.log_path}`
 
@@ -183,6 +202,25 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     message: (e) => `The catalog ${e.database} could not be used: ${e.reason}`,
     suggestion: () => "Check that the file and its folder are yours and that the disk is not full."
   },
+  BackupUnusable: {
+    actor: "rbee-keeper",
+    code: "BACKUP_UNUSABLE",
+    status: 400,
+    message: (e) => `${e.path} cannot be restored: ${e.reason}`,
+    suggestion: () => "The newest backup of each database is named by: rbee catalog check"
+  },
+  DatabaseInUse: {
+    actor: "rbee-keeper",
+    code: "DATABASE_IN_USE",
+    status: 409,
+    message: (e) =>
+      `${e.database} is in use by ${e.daemon === null ? "another process" : `the ${e.daemon}`}` +
+      (e.pid === null ? "" : ` (pid ${e.pid})`),
+    suggestion: (e) =>
+      e.daemon === null
+        ? "Wait until no rbee command of this machine runs, then run the same command again."
+        : `Stop it: rbee ${e.daemon} stop, then run the same command again.`
+  },
   InstallFailed: {
     actor: "queen-rbee",
     code: "INSTALL_FAILED",
@@ -210,7 +248,8 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     actor: "queen-rbee",
     code: "HIVE_UNREACHABLE",
     status: 504,
-    message: (e) => `Cannot connect to rbee-hive on ${e.node} after ${e.attempts} attempts: ${e.reason}`,
+    message: (e) =>
+      `Cannot connect to rbee-hive on ${e.node}${e.attempts > 1 ? ` after ${e.attempts} attempts` : ""}: ${e.reason}`,
     suggestion: (e) => `Look at ~/.rbee/logs/hive.log on ${e.node}`
   },
   InvalidHiveResponse: {
@@ -245,21 +284,19 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     actor: "rbee-hive",
     code: "MODEL_NOT_FOUND",
     status: 404,
-    message: (e) => `Model not found: ${e.reference}`,
-    suggestion: (e) =>
-      e.near.length > 0
-        ? `There is: ${e.near.join(", ")}`
-        : e.reference.startsWith("hf:")
-          ? "Check the name on https://huggingface.co"
-          : "Check the path on the node; file:// names a regular file there."
+    message: (e) => `Model not found: ${e.reference}${whatIsMissing[e.missing].words}`,
+    suggestion: (e) => (e.near.length > 0 ? `There is: ${e.near.join(",\n")}` : whatIsMissing[e.missing].look)
   },
   ModelAccessDenied: {
     id: "EH-007b",
     actor: "rbee-hive",
     code: "MODEL_ACCESS_DENIED",
     status: 403,
-    message: (e) => `Access denied to model ${e.reference}`,
-    suggestion: () => "Accept the model's licence on its page, then: export HF_TOKEN=hf_…"
+    message: (e) => `Access denied to model ${e.reference}${whyDenied[e.problem]}`,
+    suggestion: (e) =>
+      e.problem === "not_granted"
+        ? `Ask for access, or accept the licence, on https://huggingface.co/${repositoryOf(e.reference)}`
+        : "Accept the model's licence on its page, then, on the node: export HF_TOKEN=hf_…\n(or put the token into ~/.cache/huggingface/token there, and run the command again)"
   },
   DownloadTimeout: {
     id: "EH-008a",
@@ -275,7 +312,8 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     code: "DOWNLOAD_FAILED",
     status: 502,
     message: (e) => `Download failed after ${e.attempts} attempts: ${e.reason}`,
-    suggestion: () => "Check the network of the node, then run the command again."
+    suggestion: () =>
+      "Check the network of the node, then run the command again: the download resumes where it stopped."
   },
   ChecksumMismatch: {
     id: "EH-008c",
@@ -283,7 +321,7 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     code: "CHECKSUM_MISMATCH",
     status: 502,
     message: () => "Checksum mismatch: file corrupted (deleted)",
-    suggestion: () => "Run the command again to fetch it anew."
+    suggestion: () => "Run the command again to fetch it anew. If it stays so, the hub's own file is damaged."
   },
   InvalidModelFile: {
     actor: "rbee-hive",
@@ -291,6 +329,20 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     status: 400,
     message: (e) => `${e.reference} is not a usable GGUF file: ${e.reason}`,
     suggestion: () => "Name another file, or another quantization of the model."
+  },
+  DownloadNotFound: {
+    actor: "rbee-hive",
+    code: "DOWNLOAD_NOT_FOUND",
+    status: 404,
+    message: (e) => `Download ${e.download_id} not found`,
+    suggestion: () => "Start it again: what was fetched so far is kept."
+  },
+  ModelInUse: {
+    actor: "rbee-hive",
+    code: "MODEL_IN_USE",
+    status: 409,
+    message: (e) => `Model ${e.reference} is in use by ${e.workers.join(", ")}`,
+    suggestion: () => "Stop the worker first, or wait until it has been idle for a while."
   },
   InsufficientRam: {
     id: "EH-004a",
@@ -329,16 +381,20 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     actor: "rbee-hive",
     code: "INSUFFICIENT_DISK",
     status: 507,
-    message: (e) => `Insufficient disk space: ${needHave(e)}`,
-    suggestion: () => "Free space in the node's ~/.rbee/models."
+    message: (e) =>
+      e.free_inodes === null
+        ? `Insufficient disk space: ${needHave(e)}`
+        : `Insufficient disk space: the disk takes ${e.free_inodes} more files (inodes)`,
+    suggestion: () => "Remove a model that is not needed: rbee models list, then rbee models rm REF"
   },
   DiskFull: {
     id: "EH-006b",
     actor: "rbee-hive",
     code: "DISK_FULL",
     status: 507,
-    message: () => "Disk full during download (partial file removed)",
-    suggestion: () => "Free space in the node's ~/.rbee/models, then run the command again."
+    message: (e) => `Disk full during download (partial file removed): ${e.missing_mb} MB were still to come`,
+    suggestion: () =>
+      "Remove a model that is not needed (rbee models list, rbee models rm REF), then run the command again."
   },
   BackendUnavailable: {
     id: "EH-009a",
@@ -356,14 +412,14 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     actor: "rbee-hive",
     code: "CUDA_UNAVAILABLE",
     status: 400,
-    message: (e) => `CUDA backend not available: ${e.reason}. ${failFast}`,
+    message: (e) => `CUDA backend not available: ${unended(e.reason)}. ${failFast}`,
     suggestion: () => "Install the NVIDIA driver and CUDA on the node, or choose the CPU yourself: --backend cpu"
   },
   CudaDeviceFailed: {
     actor: "rbee-hive",
     code: "CUDA_DEVICE_FAILED",
     status: 502,
-    message: (e) => `CUDA device ${e.device} failed to initialise: ${e.reason}. ${failFast}`,
+    message: (e) => `CUDA device ${e.device} failed to initialise: ${unended(e.reason)}. ${failFast}`,
     suggestion: () => "Look at the device on the node: nvidia-smi"
   },
   CudaToolkitMissing: {
@@ -380,7 +436,8 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     actor: "rbee-hive",
     code: "DEVICE_UNAVAILABLE",
     status: 400,
-    message: (e) => `Device ${e.device} not available. Available: [${e.available.join(", ")}]`,
+    message: (e) =>
+      `Device ${e.device} not available${e.reason === undefined ? "" : `: ${e.reason}`}. Available: [${e.available.join(", ")}]`,
     suggestion: (e) =>
       e.available[0] === undefined
         ? "The backend has no device there. Choose the CPU yourself: --backend cpu"

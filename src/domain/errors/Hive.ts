@@ -23,6 +23,19 @@ export class CatalogUnavailable extends Schema.TaggedError<CatalogUnavailable>()
   reason: Schema.String
 }) {}
 
+/** A file that was to be restored is no whole database of rbee's. */
+export class BackupUnusable extends Schema.TaggedError<BackupUnusable>()("BackupUnusable", {
+  path: Schema.String,
+  reason: Schema.String
+}) {}
+
+/** A database that was to be replaced is open in that daemon, or in a process that is not known. */
+export class DatabaseInUse extends Schema.TaggedError<DatabaseInUse>()("DatabaseInUse", {
+  database: Schema.String,
+  daemon: Schema.NullOr(Schema.Literal("queen", "hive")),
+  pid: Schema.NullOr(Schema.Int)
+}) {}
+
 /** No queen answers at the address. */
 export class QueenUnreachable extends Schema.TaggedError<QueenUnreachable>()("QueenUnreachable", {
   url: Schema.String,

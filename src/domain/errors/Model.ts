@@ -9,14 +9,33 @@ export class InvalidModelRef extends Schema.TaggedError<InvalidModelRef>()("Inva
   rule: Schema.String
 }) {}
 
-/** EH-007a. `near` holds references that do exist in the same place. */
+/** EH-007a. `missing` is what there is not; `near` holds references that do exist in the same place. */
 export class ModelNotFound extends Schema.TaggedError<ModelNotFound>()("ModelNotFound", {
   ...reference,
+  missing: Schema.Literal("repository", "revision", "file", "model", "entry"),
   near: Schema.Array(Schema.String)
 }) {}
 
+/** Why the hub does not open a model: no token was sent, the token is not valid, or it is not granted access. */
+export const AccessProblem = Schema.Literal("token_missing", "token_refused", "not_granted")
+export type AccessProblem = typeof AccessProblem.Type
+
 /** EH-007b. */
-export class ModelAccessDenied extends Schema.TaggedError<ModelAccessDenied>()("ModelAccessDenied", reference) {}
+export class ModelAccessDenied extends Schema.TaggedError<ModelAccessDenied>()("ModelAccessDenied", {
+  ...reference,
+  problem: AccessProblem
+}) {}
+
+/** No download of that id runs, or ran lately. */
+export class DownloadNotFound extends Schema.TaggedError<DownloadNotFound>()("DownloadNotFound", {
+  download_id: Schema.String
+}) {}
+
+/** A model that a worker holds is not removed from the disk under it. */
+export class ModelInUse extends Schema.TaggedError<ModelInUse>()("ModelInUse", {
+  ...reference,
+  workers: Schema.Array(Schema.String)
+}) {}
 
 /** EH-008a. */
 export class DownloadTimeout extends Schema.TaggedError<DownloadTimeout>()("DownloadTimeout", {

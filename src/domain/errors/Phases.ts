@@ -39,12 +39,8 @@ export const InstallError = Schema.Union(
 )
 export type InstallError = typeof InstallError.Type
 
-/** Phases 3b and 5 to 10: all that a hive's spawn may answer. */
-export const SpawnError = Schema.Union(
-  Worker.WorkerBuildFailed,
-  Resource.CudaToolkitMissing,
-  Worker.WorkerVerificationFailed,
-  Worker.WorkerBinaryNotFound,
+/** Phases 5 to 7: everything between a reference and a model in the catalog. */
+export const ObtainError = Schema.Union(
   Hive.CatalogUnavailable,
   Model.ModelNotFound,
   Model.ModelAccessDenied,
@@ -53,7 +49,17 @@ export const SpawnError = Schema.Union(
   Model.ChecksumMismatch,
   Model.InvalidModelFile,
   Resource.InsufficientDisk,
-  Resource.DiskFull,
+  Resource.DiskFull
+)
+export type ObtainError = typeof ObtainError.Type
+
+/** Phases 3b and 5 to 10: all that a hive's spawn may answer. */
+export const SpawnError = Schema.Union(
+  Worker.WorkerBuildFailed,
+  Resource.CudaToolkitMissing,
+  Worker.WorkerVerificationFailed,
+  Worker.WorkerBinaryNotFound,
+  ...ObtainError.members,
   Resource.InsufficientRam,
   Resource.VramExhausted,
   Resource.VramFragmented,

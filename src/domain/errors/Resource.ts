@@ -1,7 +1,7 @@
 /** Errors of room: memory, disk, devices. */
 import * as Schema from "effect/Schema"
 import { Backend, Device, DeviceIndex } from "../Device.js"
-import { Megabytes } from "../Units.js"
+import { Count, Megabytes } from "../Units.js"
 
 const figures = { required_mb: Megabytes, available_mb: Megabytes }
 
@@ -27,14 +27,18 @@ export class VramFragmented extends Schema.TaggedError<VramFragmented>()("VramFr
   largest_block_mb: Megabytes
 }) {}
 
-/** EH-006a. `reference` is the model that was to be fetched. */
+/** EH-006a. `reference` is the model that was to be fetched; `free_inodes` is told where it is files, not bytes, that are too few. */
 export class InsufficientDisk extends Schema.TaggedError<InsufficientDisk>()("InsufficientDisk", {
   reference: Schema.String,
-  ...figures
+  ...figures,
+  free_inodes: Schema.NullOr(Count)
 }) {}
 
-/** EH-006b. */
-export class DiskFull extends Schema.TaggedError<DiskFull>()("DiskFull", { reference: Schema.String }) {}
+/** EH-006b. `missing_mb` is what the disk had no room for. */
+export class DiskFull extends Schema.TaggedError<DiskFull>()("DiskFull", {
+  reference: Schema.String,
+  missing_mb: Megabytes
+}) {}
 
 /** EH-009a. The node does not have the backend. */
 export class BackendUnavailable extends Schema.TaggedError<BackendUnavailable>()("BackendUnavailable", {
@@ -56,11 +60,12 @@ export class CudaDeviceFailed extends Schema.TaggedError<CudaDeviceFailed>()("Cu
 /** EH-020b. */
 export class CudaToolkitMissing extends Schema.TaggedError<CudaToolkitMissing>()("CudaToolkitMissing", {}) {}
 
-/** EH-015c. */
+/** EH-015c. There is no such device, or, with a `reason`, there is and it cannot be used. */
 export class DeviceUnavailable extends Schema.TaggedError<DeviceUnavailable>()("DeviceUnavailable", {
   backend: Backend,
   device: DeviceIndex,
-  available: Schema.Array(DeviceIndex)
+  available: Schema.Array(DeviceIndex),
+  reason: Schema.optionalWith(Schema.String, { exact: true })
 }) {}
 
 /** The device is over the temperature at which a load may start. */

@@ -1,5 +1,6 @@
 /** What the engine is tuned with: threads (more than there are free cores make it crawl) and the size of a bite. */
 import { availableParallelism, loadavg } from "node:os"
+import { batchTokensMax } from "../../domain/MemoryNeeds.js"
 
 /** Below this a model is so small that a second thread costs more than it brings. */
 const tinyModelBytes = 50 * 1024 ** 2
@@ -20,9 +21,6 @@ export const chooseThreads = (asked: number | null, size_bytes: number, cores: C
   return Math.max(1, Math.min(cores.total - 1, Math.floor(cores.total - cores.busy)))
 }
 
-/** A prompt's tokens that the engine's widest batch takes. */
-export const batchTokens = 512
-
 /** Token-bytes that one core gets through in half a second to a second, measured with models of 143 and 620 MB. */
 const tokenBytesAtOnce = 40e9
 
@@ -32,7 +30,7 @@ const tokenBytesAtOnce = 40e9
  * the last bits of a result depend on it.
  */
 export const promptTokensAtOnce = (onGpu: boolean, size_bytes: number): number => {
-  if (onGpu) return batchTokens
+  if (onGpu) return batchTokensMax
   const wanted = 2 ** Math.floor(Math.log2(tokenBytesAtOnce / size_bytes))
   return Math.max(32, Math.min(256, wanted))
 }

@@ -9,7 +9,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as EventStream from "../../api/EventStream.js"
-import { HiveApi, HiveStreams, SpawnEvent } from "../../api/HiveApi.js"
+import { DownloadEvent, HiveApi, HiveStreams, SpawnEvent } from "../../api/HiveApi.js"
 import { HiveUnreachable, InvalidHiveResponse } from "../../domain/errors/Hive.js"
 import { RbeeError, Unauthorized, WorkerDraining, WorkerNotFound } from "../../domain/errors/index.js"
 import { type HiveAddress, HiveEvent, LeaseEvent } from "../../domain/Hive.js"
@@ -92,6 +92,16 @@ const make = Effect.gen(function* () {
   const ask = <A, E>(hive: HiveAddress, call: Effect.Effect<A, E>) =>
     aimedAt(at(hive))(call).pipe(Effect.retry(retryUnreachable), Effect.catchAll(explain(hive)), inTime(hive))
 
+  /** A question that the hive may answer with any error of the catalogue; it may have to ask the hub first, and take its time. */
+  const inquire = <A, E>(hive: HiveAddress, call: Effect.Effect<A, E>): Effect.Effect<A, RbeeError> =>
+    Effect.catchAll(
+      aimedAt(at(hive))(call),
+      (error): Effect.Effect<never, RbeeError> => (isRbeeError(error) ? Effect.fail(error) : explain(hive)(error))
+    )
+
+  /** Looking may be repeated, where the hive could not be reached. */
+  const again = <A, E>(call: Effect.Effect<A, E>) => Effect.retry(call, retryUnreachable)
+
   return HiveClient.of({
     health: (hive) =>
       aimedAt(at(hive))(api.node.health({})).pipe(
@@ -134,6 +144,23 @@ const make = Effect.gen(function* () {
         Stream.map((event) =>
           Predicate.hasProperty(event, "api_key") ? { worker: event.worker, api_key: event.api_key } : event
         ),
+        Stream.catchAll((error) => (isRbeeError(error) ? Stream.fail(error) : Stream.fromEffect(explain(hive)(error))))
+      ),
+    plan: (hive, payload) => Effect.catchAll(aimedAt(at(hive))(again(api.workers.plan({ payload }))), explain(hive)),
+    models: (hive, provider) =>
+      inquire(hive, again(api.models.list({ urlParams: provider === null ? {} : { provider } }))).pipe(
+        Effect.map(({ models }) => models),
+        inTime(hive)
+      ),
+    modelInfo: (hive, reference) => inquire(hive, again(api.models.info({ urlParams: { reference } }))),
+    removeModel: (hive, reference) => inquire(hive, api.models.remove({ urlParams: { reference } })),
+    download: (hive, model) =>
+      eventsOf(
+        at(hive),
+        DownloadEvent,
+        streams.models.download({ payload: { model }, headers: { accept: EventStream.mediaType }, withResponse: true })
+      ).pipe(
+        Stream.map((event) => (event.type === "complete" ? event.model : event)),
         Stream.catchAll((error) => (isRbeeError(error) ? Stream.fail(error) : Stream.fromEffect(explain(hive)(error))))
       ),
     events: (hive) =>

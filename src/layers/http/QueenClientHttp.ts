@@ -6,7 +6,19 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as EventStream from "../../api/EventStream.js"
-import { InstallEvent, NodeEvent, PreflightEvent, QueenApi, QueenStreams, RemoveEvent } from "../../api/QueenApi.js"
+import {
+  InstallEvent,
+  ModelEvent,
+  ModelInfoEvent,
+  ModelRemovedEvent,
+  ModelsEvent,
+  NodeEvent,
+  PlanEvent,
+  PreflightEvent,
+  QueenApi,
+  QueenStreams,
+  RemoveEvent
+} from "../../api/QueenApi.js"
 import { QueenUnreachable } from "../../domain/errors/Hive.js"
 import { RbeeError } from "../../domain/errors/index.js"
 import { Narration } from "../../domain/Narration.js"
@@ -94,6 +106,52 @@ const make = Effect.gen(function* () {
         streams.registry.install({ path: { name }, payload: { from }, headers: { accept }, withResponse: true })
       ).pipe(
         Stream.map((event) => (event.type === "installed" ? withoutType(event) : event)),
+        Stream.mapError(explain(queen))
+      ),
+    plan: (queen, payload) =>
+      eventsOf(queen, PlanEvent, streams.tasks.plan({ payload, headers: { accept }, withResponse: true })).pipe(
+        Stream.map((event) => (event.type === "plan" ? withoutType(event) : event)),
+        Stream.mapError(explain(queen))
+      ),
+    models: (queen, name, provider) =>
+      eventsOf(
+        queen,
+        ModelsEvent,
+        streams.models.list({
+          path: { name },
+          urlParams: provider === null ? {} : { provider },
+          headers: { accept },
+          withResponse: true
+        })
+      ).pipe(
+        Stream.map((event) => (event.type === "models" ? withoutType(event) : event)),
+        Stream.mapError(explain(queen))
+      ),
+    modelInfo: (queen, name, reference) =>
+      eventsOf(
+        queen,
+        ModelInfoEvent,
+        streams.models.info({ path: { name }, urlParams: { reference }, headers: { accept }, withResponse: true })
+      ).pipe(
+        Stream.map((event) => (event.type === "model_info" ? withoutType(event) : event)),
+        Stream.mapError(explain(queen))
+      ),
+    removeModel: (queen, name, reference) =>
+      eventsOf(
+        queen,
+        ModelRemovedEvent,
+        streams.models.remove({ path: { name }, urlParams: { reference }, headers: { accept }, withResponse: true })
+      ).pipe(
+        Stream.filter((event) => event.type === "narration"),
+        Stream.mapError(explain(queen))
+      ),
+    download: (queen, name, model) =>
+      eventsOf(
+        queen,
+        ModelEvent,
+        streams.models.download({ path: { name }, payload: { model }, headers: { accept }, withResponse: true })
+      ).pipe(
+        Stream.map((event) => (event.type === "model" ? event.model : event)),
         Stream.mapError(explain(queen))
       ),
     unlock: (queen, key_path, passphrase) =>

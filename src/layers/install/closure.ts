@@ -31,7 +31,16 @@ interface Placed {
 }
 
 /** What this package itself needs to run. */
-const own = ["package.json", "README.md", "LICENSE", "config.example.toml", "models", "dist/bin", "dist/installer"]
+const own = [
+  "package.json",
+  "README.md",
+  "LICENSE",
+  "config.example.toml",
+  "models",
+  "dist/bin",
+  "dist/installer",
+  "dist/threads"
+]
 
 /** Packages that only help to compile others. */
 const forBuilding: ReadonlySet<string> = new Set([

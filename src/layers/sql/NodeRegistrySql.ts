@@ -8,8 +8,9 @@ import * as Schema from "effect/Schema"
 import { NodeAlreadyExists, NodeNotFound, RegistryUnavailable } from "../../domain/errors/Hive.js"
 import { NodeRecord } from "../../domain/Node.js"
 import { NodeRegistry } from "../../services/NodeRegistry.js"
+import { patiently, reasonOf } from "./connection.js"
 import { beehivesMigrations } from "./migrations/beehives.js"
-import { reasonOf, sqliteLive } from "./SqliteLive.js"
+import { sqliteLive } from "./SqliteLive.js"
 
 /** A row of `beehives`: lists and maps stand there as JSON text. */
 const Row = Schema.Struct({
@@ -23,10 +24,12 @@ const writeRow = Schema.encode(Row)
 const make = (database: string) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient
-    /** Whatever SQLite says, or a row that is not one of ours, makes the registry unavailable. */
-    const guarded = Effect.mapError(
-      (error: unknown) => new RegistryUnavailable({ database: Path.basename(database), reason: reasonOf(error) })
-    )
+    /** Waits a little for foreign locks; whatever else SQLite says, or a row that is not one of ours, makes the registry unavailable. */
+    const guarded = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+      Effect.mapError(
+        patiently(effect),
+        (error) => new RegistryUnavailable({ database: Path.basename(database), reason: reasonOf(error) })
+      )
     const list = guarded(Effect.flatMap(sql`SELECT * FROM beehives ORDER BY node_name`, readRows))
     return NodeRegistry.of({
       list,

@@ -105,7 +105,10 @@ const errorOf = ({ text, headers }: Answer) => {
   return error
 }
 
-const model: LoadedModel = { context_size: 64, vram_bytes: 0, layers: 4, generate: () => Effect.never }
+const model: LoadedModel = {
+  ...{ context_size: 64, vram_bytes: 0, layers: 4, placed: { backend: "cpu", gpu_layers: 0 } },
+  generate: () => Effect.never
+}
 const prompt = { prompt: "Once", max_tokens: 5 }
 
 describe("the edge of every daemon (VAL-1)", () => {

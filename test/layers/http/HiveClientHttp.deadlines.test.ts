@@ -29,6 +29,7 @@ describe("a hive that never answers", () => {
   for (const [name, call] of [
     ["health", (hives, address) => hives.health(address)],
     ["backends", (hives, address) => hives.backends(address)],
+    ["models", (hives, address) => hives.models(address, null)],
     ["renewLease", (hives, address) => hives.renewLease(address, { queen_id: QueenId.make("queen-1"), ttl_s: 60 })]
   ] as const satisfies ReadonlyArray<
     readonly [
@@ -40,7 +41,8 @@ describe("a hive that never answers", () => {
       Effect.gen(function* () {
         const { address, sockets } = yield* mute
         const hives = yield* HiveClient
-        const [took, error] = yield* Effect.timed(Effect.flip(call(hives, address)))
+        const calling: Effect.Effect<unknown, unknown> = call(hives, address)
+        const [took, error] = yield* Effect.timed(Effect.flip(calling))
         assert.deepInclude(error, { _tag: "HiveUnreachable" })
         assert.isBelow(Duration.toMillis(took), Duration.toMillis(http_total) + slack_ms)
         for (const socket of sockets) {

@@ -1,12 +1,15 @@
 /** What daemons keep in memory keeps its contracts. */
 import { ReadyCallsMemory } from "../../../src/layers/memory/ReadyCallsMemory.js"
+import { ReservationsMemory } from "../../../src/layers/memory/ReservationsMemory.js"
 import { workerSelfMemory } from "../../../src/layers/memory/WorkerSelfMemory.js"
 import { HiveWorkersMemory, PoolWorkersMemory } from "../../../src/layers/memory/WorkersMemory.js"
 import { readyCallsContract } from "../../contracts/ReadyCalls.js"
+import { reservationsContract } from "../../contracts/Reservations.js"
 import { hiveWorkersContract, poolWorkersContract } from "../../contracts/WorkerRegistry.js"
 import { workerSelfContract } from "../../contracts/WorkerSelf.js"
 
 hiveWorkersContract("HiveWorkersMemory", HiveWorkersMemory)
 poolWorkersContract("PoolWorkersMemory", PoolWorkersMemory)
 readyCallsContract("ReadyCallsMemory", ReadyCallsMemory)
+reservationsContract("ReservationsMemory", ReservationsMemory)
 workerSelfContract("workerSelfMemory", workerSelfMemory)

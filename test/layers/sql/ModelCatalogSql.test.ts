@@ -1,14 +1,17 @@
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { SqlClient } from "@effect/sql/SqlClient"
-import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import { assert, describe, it } from "@effect/vitest"
-import * as Context from "effect/Context"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import { connect } from "../../../src/layers/sql/connection.js"
 import { ModelCatalogSql } from "../../../src/layers/sql/ModelCatalogSql.js"
 import { ModelCatalog } from "../../../src/services/ModelCatalog.js"
 import { modelCatalogContract } from "../../contracts/ModelCatalog.js"
+import { catalogWriter } from "../../support/catalogWriters.js"
 import { modelEntry } from "../../support/samples.js"
 import { freshHome, homeAt, tempDir } from "../../support/tempDir.js"
 
@@ -34,31 +37,71 @@ describe("ModelCatalogSql", () => {
     })
   )
 
-  it.scopedLive("a corrupt file is an error with SQLite's reason, not a defect", () =>
+  it.scopedLive("four processes that make the catalog and put one model at once make one row (Gap-C3)", () =>
     Effect.gen(function* () {
       const home = yield* tempDir
-      Fs.writeFileSync(Path.join(home, "models.db"), "no database".repeat(500))
-      const error = yield* Effect.flip(openedIn(home, ({ list }) => list))
-      assert.deepStrictEqual([error._tag, error.database], ["CatalogUnavailable", "models.db"])
-      assert.match(error.reason, /not a database/)
+      const writers = yield* Effect.forEach(Array.from({ length: 4 }), () => catalogWriter(home, "", 25))
+      for (const { ended } of writers) {
+        const { code, acknowledged, errors } = yield* ended
+        assert.deepStrictEqual([code, acknowledged.length, errors], [0, 25, ""])
+      }
+      assert.lengthOf(yield* openedIn(home, ({ list }) => list), 1)
     })
   )
 
-  it.scopedLive("a catalog that another process has locked is an error, not a hang", () =>
+  /** A lock of another connection, held while something is done. */
+  const whileLocked = <A, E>(home: string, use: Effect.Effect<A, E>) =>
+    Effect.gen(function* () {
+      const foreign = yield* connect(Path.join(home, "models.db"))
+      yield* Effect.acquireUseRelease(
+        foreign`BEGIN IMMEDIATE`,
+        () => use,
+        () => Effect.orDie(foreign`ROLLBACK`)
+      )
+    }).pipe(Effect.scoped)
+
+  it.scopedLive("a row waits until another process lets go of the file, and nothing else has to wait meanwhile", () =>
     Effect.gen(function* () {
       const home = yield* tempDir
       yield* openedIn(home, (catalog) =>
         Effect.gen(function* () {
-          const sql = yield* SqlClient
-          const write = sql`DELETE FROM models`
-          // A connection of its own: whose transaction a statement belongs to stands in the context.
-          const put = Effect.mapInputContext(catalog.put(modelEntry()), (_: Context.Context<never>) => Context.empty())
-          const error = yield* sql.withTransaction(Effect.zipRight(write, Effect.flip(put)))
-          assert.strictEqual(error._tag, "CatalogUnavailable")
-          assert.match(error.reason, /locked/)
-          yield* put
+          const ticks: Array<number> = []
+          const tick = Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.sync(() => ticks.push(now)))
+          yield* Effect.fork(Effect.repeat(tick, Schedule.spaced("5 millis")))
+          const put = yield* Effect.fork(catalog.put(modelEntry()))
+          yield* whileLocked(
+            home,
+            Effect.zipRight(
+              Effect.sleep("1 second"),
+              Effect.sync(() => put.unsafePoll())
+            ).pipe(Effect.map((answer) => assert.isNull(answer)))
+          )
+          yield* Fiber.join(put)
           assert.lengthOf(yield* catalog.list, 1)
-        }).pipe(Effect.provide(SqliteClient.layer({ filename: Path.join(home, "models.db") })))
+          const pauses = ticks.slice(1).map((at, i) => at - (ticks[i] ?? 0))
+          assert.isBelow(Math.max(...pauses), 250)
+        })
+      )
+    })
+  )
+
+  it.scopedLive("a catalog that stays locked is an error, not a hang", () =>
+    Effect.gen(function* () {
+      const home = yield* tempDir
+      yield* openedIn(home, (catalog) =>
+        Effect.gen(function* () {
+          yield* whileLocked(
+            home,
+            Effect.gen(function* () {
+              const [took, error] = yield* Effect.timed(Effect.flip(catalog.put(modelEntry())))
+              assert.strictEqual(error._tag, "CatalogUnavailable")
+              assert.match(error.reason, /locked/)
+              assert.isBelow(Duration.toSeconds(took), 5)
+            })
+          )
+          yield* catalog.put(modelEntry())
+          assert.lengthOf(yield* catalog.list, 1)
+        })
       )
     })
   )

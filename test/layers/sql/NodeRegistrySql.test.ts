@@ -3,7 +3,10 @@ import * as Path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import type { RegistryUnavailable } from "../../../src/domain/errors/Hive.js"
+import { connect } from "../../../src/layers/sql/connection.js"
 import { nodeRegistrySql } from "../../../src/layers/sql/NodeRegistrySql.js"
 import { NodeRegistry } from "../../../src/services/NodeRegistry.js"
 import { nodeRegistryContract } from "../../contracts/NodeRegistry.js"
@@ -42,14 +45,20 @@ describe("nodeRegistrySql", () => {
   const refused = (file: string): Effect.Effect<RegistryUnavailable, unknown> =>
     Effect.flip(opened(file, ({ list }) => Effect.orDie(list)))
 
-  it.scopedLive("a corrupt file is an error with SQLite's reason, not a defect", () =>
+  it.scopedLive("a damaged file is set aside, and nodes can be added again", () =>
     Effect.gen(function* () {
       const file = fileIn(yield* tempDir)
-      Fs.mkdirSync(Path.dirname(file))
-      Fs.writeFileSync(file, "this is no database, however long one looks at it".repeat(100))
-      const error = yield* refused(file)
-      assert.deepStrictEqual([error._tag, error.database], ["RegistryUnavailable", "beehives.db"])
-      assert.match(error.reason, /not a database/)
+      yield* opened(file, (registry) => registry.add(node()))
+      const text = "this is no database, however long one looks at it".repeat(100)
+      Fs.writeFileSync(file, text)
+      const found = yield* opened(file, (registry) => Effect.zipRight(registry.add(node()), registry.list)).pipe(
+        Logger.withMinimumLogLevel(LogLevel.None)
+      )
+      assert.deepStrictEqual(found, [node()])
+      const [aside = ""] = Fs.readdirSync(Path.dirname(file)).filter((name) =>
+        /^beehives\.db\.corrupt\.\w+$/.test(name)
+      )
+      assert.strictEqual(Fs.readFileSync(Path.join(Path.dirname(file), aside), "utf8"), text)
     })
   )
 
@@ -73,10 +82,8 @@ describe("nodeRegistrySql", () => {
     Effect.gen(function* () {
       const file = fileIn(yield* tempDir)
       yield* opened(file, ({ add }) => add(node()))
-      // Half of the file is overwritten: the header is in order, the rows are not.
-      const bytes = Fs.readFileSync(file)
-      Fs.writeFileSync(file, Buffer.concat([bytes.subarray(0, bytes.length / 2), Buffer.alloc(bytes.length / 2, 0x7f)]))
-      Fs.rmSync(`${file}-wal`, { force: true })
+      const sql = yield* connect(file)
+      yield* sql`UPDATE beehives SET devices = '{"cpu":'`
       const error = yield* Effect.flip(opened(file, ({ list }) => list))
       assert.strictEqual(error._tag, "RegistryUnavailable")
     })

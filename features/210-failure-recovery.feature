@@ -1,0 +1,93 @@
+Feature: Recovery from failures
+  What breaks is noticed, kept, and worked around; nothing of the user's is thrown away.
+
+  @Gap-F2 @real
+  Scenario: A corrupt catalog is set aside, and the models are found again
+    Given a model that was downloaded before
+    When I run `rbee infer --prompt "Once upon a time" --max-tokens 4`
+    And "models.db" is overwritten with garbage
+    And I run `rbee infer --model {downloaded model} --prompt "Once upon a time" --max-tokens 4`
+    Then the exit code is 0
+    And stdout holds a text of at least 2 characters
+    And stderr contains "Model {downloaded model} is in the catalog"
+    And the garbage is kept as it was, under a name that tells when
+    And the hive's log tells of these:
+      | models.db is damaged (file is not a database) |
+      | rbee catalog check                            |
+      | Found 1 model on the disk again               |
+    When I run `rbee catalog check`
+    Then the exit code is 0
+    And stdout contains "models.db  whole, 1 row"
+    And stdout contains "A damaged one is kept"
+
+  @Gap-F2 @real
+  Scenario: A truncated node registry is set aside, and the pool goes on
+    When I run `rbee setup list-nodes`
+    And "beehives.db" is cut in half
+    And I run `rbee infer --prompt "Once upon a time" --max-tokens 4`
+    Then the exit code is 0
+    When I run `rbee catalog check`
+    Then the exit code is 0
+    And stdout contains "beehives.db  whole, 0 rows"
+    And stdout contains "A damaged one is kept"
+
+  @Gap-F8 @real
+  Scenario: A backup is verified, and restored after the catalog was damaged
+    When I run `rbee infer --prompt "Once upon a time" --max-tokens 4`
+    And I run `rbee catalog backup`
+    Then the exit code is 0
+    And stdout contains "beehives.db  backed up and verified: 0 rows"
+    And stdout contains "models.db  backed up and verified: 1 row"
+    And the backups are for my eyes alone
+    When "models.db" is cut in half
+    And I run `rbee catalog check`
+    Then the exit code is 1
+    And stdout contains "models.db  cannot be used: database disk image is malformed"
+    And stdout contains "rbee hive stop; rbee catalog restore {models backup}"
+    When I run `rbee catalog restore {models backup}`
+    Then the exit code is 0
+    And stdout contains "models.db  restored and verified: 1 row"
+    When I run `rbee catalog check`
+    Then the exit code is 0
+    And stdout contains "models.db  whole, 1 row"
+
+  @Gap-F8 @real
+  Scenario: A backup is taken while the hive runs, and not restored under it
+    Given a queen is running
+    When I run `rbee infer --prompt "Once upon a time" --max-tokens 4`
+    And I run `rbee catalog backup`
+    Then the exit code is 0
+    And the backups are for my eyes alone
+    When I run `rbee catalog restore {models backup}`
+    Then the exit code is 1
+    And stderr matches "models\.db is in use by the hive \(pid \d+\)"
+    And stderr contains "rbee hive stop"
+    When I run `rbee hive stop`
+    And I run `rbee catalog restore {models backup}`
+    Then the exit code is 0
+    When I run `rbee infer --prompt "Once upon a time" --max-tokens 4`
+    Then the exit code is 0
+    And stderr contains "Model demo is in the catalog"
+
+  @Gap-F8 @CLI-11 @real
+  Scenario: Backups, restores and checks for scripts
+    When I run `rbee infer --prompt "Once upon a time" --max-tokens 4`
+    And I run `rbee catalog backup`
+    And the backups are for my eyes alone
+    Then each of these ends with its exit code and prints JSON alone on stdout, one document or lines:
+      | exit | prints                  | command                                      |
+      | 0    | a document with backups | rbee catalog backup --json                   |
+      | 0    | a document with before  | rbee catalog restore --json {models backup}  |
+      | 0    | a document with sound   | rbee catalog check --json                    |
+    When "models.db" is cut in half
+    Then each of these ends with its exit code and prints JSON alone on stdout, one document or lines:
+      | exit | prints                | command                   |
+      | 1    | a document with sound | rbee catalog check --json |
+
+  @Gap-F8 @real
+  Scenario: What is no backup is refused
+    When I run `rbee infer --prompt "Once upon a time" --max-tokens 4`
+    And I run `rbee catalog restore {folder}`
+    Then the exit code is 1
+    And stderr contains "{folder} cannot be restored: there is no such file"
+    And stdout is empty

@@ -1,0 +1,29 @@
+/** A program that fetches a model and says where it is: to be killed in the middle. `fetchModel.ts ENDPOINT FOLDER REFERENCE` */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { HubHuggingFace } from "../../src/layers/HubHuggingFace.js"
+import { ModelHub } from "../../src/services/ModelHub.js"
+import { NarratorTest } from "../../src/testing/NarratorTest.js"
+import { layerSettingsTest } from "../../src/testing/SettingsTest.js"
+import { hubRef } from "./hub.js"
+
+const [endpoint = "", dir = "", reference = ""] = process.argv.slice(2)
+
+const fetched = Effect.gen(function* () {
+  const hub = yield* ModelHub
+  const model = hubRef(reference)
+  return yield* hub.fetch(model, yield* hub.find(model))
+}).pipe(
+  Effect.provide(
+    Layer.merge(
+      Layer.provide(
+        HubHuggingFace,
+        layerSettingsTest({ models: { dir }, hub: { endpoint, token_file: `${dir}/none` } })
+      ),
+      NarratorTest.layer()
+    )
+  )
+)
+
+const { local_path } = await Effect.runPromise(fetched)
+console.log(local_path)
