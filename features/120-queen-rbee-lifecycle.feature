@@ -100,3 +100,19 @@ Feature: Life of the queen
     And the command is killed with SIGKILL
     Then all of them are gone within 10 seconds
     And nothing of rbee is running
+
+  @QN-1 @real
+  Scenario: A second queen in one home folder is refused, and told of the first
+    Given a queen is running
+    When I run `rbee queen serve --port 0`
+    Then the exit code is 1
+    And stderr contains "A queen runs in this home folder already (pid"
+    And stderr contains "rbee queen status tells where it listens"
+
+  @QN-2 @real
+  Scenario: Two commands at once share one hive, and leave nothing
+    When I start `rbee infer --prompt "Once upon a time" --max-tokens 8`
+    And I start `rbee infer --prompt "The queen bee" --max-tokens 8`
+    Then every command ends with exit code 0
+    And nothing of rbee is running
+    And no key, address or record of a process is left behind

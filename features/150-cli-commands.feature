@@ -34,6 +34,10 @@ Feature: Commands
       | 0    | a document with alive  | rbee queen status --json                                      |
       | 0    | a document with ssh_host | rbee setup add-node --name workstation --ssh-host {host} --ssh-port {port} --ssh-user {user} --ssh-key {key} --git-repo https://example.org/rbee.git --install-path {install path} --json |
       | 0    | a document with nodes  | rbee setup list-nodes --json                                  |
+      | 0    | a document with worker | rbee workers spawn --json                                     |
+      | 0    | a document with workers | rbee workers list --json                                     |
+      | 0    | a document with hive   | rbee workers health --json                                    |
+      | 0    | a document with nodes  | rbee status --json                                            |
       | 0    | lines, the last an end | rbee infer --prompt "Once upon a time" --max-tokens 4 --json  |
       | 1    | lines, the last an error | rbee infer --prompt "Once upon a time" --backend metal --json |
       | 0    | a document with removed | rbee setup remove-node --name workstation --json             |
@@ -110,3 +114,80 @@ Feature: Commands
     And stdout is empty
     And no worker was ever started
     And nothing of rbee is running
+
+  Rule: The workers of the pool
+
+    @CLI-6 @real
+    Scenario: The workers that there are, on all machines or on one
+      Given a queen is running
+      And a worker was started with "rbee workers spawn --slots 2"
+      When I run `rbee workers list`
+      Then the exit code is 0
+      And stdout contains, in this order:
+        | {worker}  idle       |
+        | node       localhost |
+        | model      demo      |
+        | device     cpu:0     |
+        | slots      2 of 2 free |
+      When I run `rbee workers list --node localhost --json`
+      Then the exit code is 0
+      And stdout contains "{worker}"
+      When I run `rbee status`
+      Then the exit code is 0
+      And stdout contains, in this order:
+        | queen-rbee                    |
+        | localhost  reachable          |
+        | hive 0.1.0 is well            |
+        | 1: 1 idle                     |
+        | {worker} idle, demo on cpu:0  |
+        | MB free                       |
+
+    @CLI-6
+    Scenario Outline: Without a queen nothing is started to look at: <command>
+      When I run `<command>`
+      Then the exit code is <exit>
+      And <stream> contains "<words>"
+      And no queen was ever started
+
+      Examples:
+        | command                    | exit | stream | words               |
+        | rbee workers list          | 0    | stdout | No queen is running |
+        | rbee workers list --json   | 0    | stdout | {"workers":[]}      |
+        | rbee status                | 1    | stdout | No queen is running |
+        | rbee status --json         | 1    | stdout | {"queen":null,"nodes":[]} |
+        | rbee workers health        | 1    | stderr | no queen is running |
+        | rbee workers shutdown --id w-1 | 1 | stderr | no queen is running |
+
+    @CLI-7 @real
+    Scenario: How a machine's workers are
+      Given a queen is running
+      And a worker was started with "rbee workers spawn"
+      When I run `rbee workers health --node localhost`
+      Then the exit code is 0
+      And stdout contains, in this order:
+        | localhost  hive 0.1.0 is well |
+        | workers    1: 1 idle          |
+        | {worker}  idle                |
+        | process                       |
+
+    @CLI-7
+    Scenario: A machine on which no hive runs gets none by being asked
+      Given a queen is running
+      When I run `rbee workers health --node localhost`
+      Then the exit code is 1
+      And stdout contains "localhost  no hive runs"
+      And no worker runs any more
+
+    @CLI-8 @real
+    Scenario: A worker is stopped, and the others are not
+      Given a queen is running
+      And a worker was started with "rbee workers spawn"
+      When I run `rbee workers shutdown --id {worker}`
+      Then the exit code is 0
+      And stderr contains "Worker {worker} on localhost is stopped"
+      And no worker runs any more
+      When I run `rbee workers list`
+      Then stdout contains "No workers"
+      When I run `rbee workers shutdown --id {worker}`
+      Then the exit code is 1
+      And stderr contains "Worker {worker} not found"

@@ -38,6 +38,7 @@ Feature: Recovery from failures
     Then the exit code is 0
     And stdout contains "beehives.db  backed up and verified: 0 rows"
     And stdout contains "models.db  backed up and verified: 1 row"
+    And stdout contains "workers.db  backed up and verified: 0 rows"
     And the backups are for my eyes alone
     When "models.db" is cut in half
     And I run `rbee catalog check`
@@ -91,3 +92,25 @@ Feature: Recovery from failures
     Then the exit code is 1
     And stderr contains "{folder} cannot be restored: there is no such file"
     And stdout is empty
+
+  @Gap-F6 @HV-1 @real
+  Scenario: A hive that is killed leaves its workers serving, and the next one finds them again
+    Given a queen is running
+    And a model whose stories do not end
+    When I start `rbee infer --model {endless model} --prompt "Once upon a time" --max-tokens 1500 --ctx-size 2048 --json`
+    And the first tokens are there
+    And a queen, a hive and a worker are running on localhost
+    And that hive is killed with SIGKILL
+    Then the queen notices that the hive is gone
+    When I run `rbee setup preflight --node localhost` besides
+    Then another hive runs, with the very same worker
+    And the command gives all its 1500 tokens, numbered without a gap
+
+  @Gap-F6 @real
+  Scenario: A worker that nobody looks after any more ends by itself
+    Given a lease is 3 seconds
+    And a queen is running
+    When I run `rbee infer --prompt "Once upon a time" --max-tokens 8`
+    And a queen, a hive and a worker are running on localhost
+    And queen and hive are killed with SIGKILL
+    Then all of them are gone within 20 seconds

@@ -36,11 +36,11 @@ Then("the hive's log tells of these:", async function (this: RbeeWorld, table: D
   for (const [words = ""] of table.raw()) assert.ok(log.includes(words), `${words}\n${log}`)
 })
 
-/** Features then call them `{models backup}` and `{beehives backup}`. */
+/** Features then call them `{models backup}`, `{workers backup}` and `{beehives backup}`. */
 Then("the backups are for my eyes alone", async function (this: RbeeWorld) {
   const folder = Path.join(this.home, "backups")
   const names = await Fs.readdir(folder)
-  assert.equal(names.length, 2, names.join(", "))
+  assert.equal(names.length, 3, names.join(", "))
   for (const name of names) {
     const path = Path.join(folder, name)
     assert.equal((await Fs.stat(path)).mode & 0o777, 0o600)

@@ -56,6 +56,17 @@ export const startStandIn = async (folder: string): Promise<StandIn> => {
   }
 }
 
+/** A worker binary as hives list it. */
+const listed = (worker_type: string, version: string) => ({
+  ...{
+    worker_type,
+    version,
+    binary_path: `/usr/local/bin/${worker_type}`,
+    features: [],
+    installed_at_unix: 1_700_000_000
+  }
+})
+
 const answer = (state: StandInState, method: string, url: string, response: Http.ServerResponse): void => {
   const json = (body: object, status = 200) =>
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body))
@@ -74,7 +85,7 @@ const answer = (state: StandInState, method: string, url: string, response: Http
     case "GET /v1/resources":
       return void json(resources)
     case "GET /v1/worker-binaries/list":
-      return void json({ binaries: worker_binaries.map((worker_type) => ({ worker_type, version, features: [] })) })
+      return void json({ binaries: worker_binaries.map((worker_type) => listed(worker_type, version)) })
     case "GET /v1/workers/list":
       return void json({ workers })
     case "GET /v1/events":

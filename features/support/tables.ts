@@ -17,7 +17,7 @@ const Sqlite: new (file: string, options: { readonly readonly: boolean; readonly
   createRequire(import.meta.url)("better-sqlite3")
 
 /** All rows of a table. */
-export const rowsOf = (file: string, table: "beehives" | "models"): ReadonlyArray<Row> => {
+export const rowsOf = (file: string, table: "beehives" | "models" | "worker_binaries"): ReadonlyArray<Row> => {
   const database = new Sqlite(file, { readonly: true, fileMustExist: true })
   try {
     return database.prepare(`SELECT * FROM ${table}`).all()

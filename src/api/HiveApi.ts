@@ -22,6 +22,7 @@ import { Report } from "../domain/Narration.js"
 import { ModelInfo, SpawnPlan } from "../domain/Plan.js"
 import { version } from "../domain/Version.js"
 import { ReadyReport, SpawnRequest, WorkerHandle, WorkerInfo } from "../domain/Worker.js"
+import { Feature, ListedBinary, ProvisionRequest } from "../domain/WorkerBinary.js"
 import { Auth } from "./Auth.js"
 import { anyError, declare, edge, unauthorized } from "./Envelope.js"
 
@@ -40,6 +41,12 @@ export const DownloadEvent = Schema.Union(
     local_path: Schema.String,
     model: ModelEntry
   })
+)
+
+/** What a build's stream carries: reports, and last `{"type":"binary",…}` with the entry. */
+export const ProvisionEvent = Schema.Union(
+  Report,
+  Schema.Struct({ type: Schema.Literal("binary"), ...ListedBinary.fields })
 )
 
 const Message = Schema.Struct({ message: Schema.String })
@@ -97,16 +104,21 @@ const Workers = HttpApiGroup.make("workers")
       .addSuccess(HttpApiSchema.NoContent)
       .addError(declare(WorkerNotFound))
   )
-  .add(
-    HttpApiEndpoint.get("binaries", "/v1/worker-binaries/list").addSuccess(
-      Schema.Struct({
-        binaries: Schema.Array(
-          Schema.Struct({ worker_type: Schema.String, version: Schema.String, features: Schema.Array(Schema.String) })
-        )
-      })
-    )
-  )
   .add(HttpApiEndpoint.post("plan", "/v1/workers/plan").setPayload(SpawnRequest).addSuccess(SpawnPlan))
+  .middleware(Auth)
+
+const provision = HttpApiEndpoint.post("provision", "/v1/worker-binaries/provision")
+  .setPayload(ProvisionRequest)
+  .addError(anyError)
+
+const Binaries = HttpApiGroup.make("binaries")
+  .add(
+    HttpApiEndpoint.get("list", "/v1/worker-binaries/list")
+      .setUrlParams(Schema.Struct({ feature: Schema.optional(Feature) }))
+      .addSuccess(Schema.Struct({ binaries: Schema.Array(ListedBinary) }))
+      .addError(declare(CatalogUnavailable))
+  )
+  .add(provision.addSuccess(ListedBinary))
   .middleware(Auth)
 
 const byReference = Schema.Struct({ reference: ModelRef })
@@ -151,6 +163,7 @@ export const HiveApi = HttpApi.make("rbee-hive")
   .add(Open)
   .add(Node)
   .add(Workers)
+  .add(Binaries)
   .add(Models)
   .addError(edge.bodyTooLarge)
   .addError(edge.invalidRequest)
@@ -160,6 +173,7 @@ export const HiveApi = HttpApi.make("rbee-hive")
 /** The endpoints that answer JSON or events, as their streaming clients see them. */
 export const HiveStreams = HttpApi.make("rbee-hive-streams")
   .add(HttpApiGroup.make("workers").add(spawn.setHeaders(wantsEvents).addSuccess(eventStream)).middleware(Auth))
+  .add(HttpApiGroup.make("binaries").add(provision.setHeaders(wantsEvents).addSuccess(eventStream)).middleware(Auth))
   .add(HttpApiGroup.make("models").add(download.setHeaders(wantsEvents).addSuccess(eventStream)).middleware(Auth))
   .addError(edge.bodyTooLarge)
   .addError(edge.invalidRequest)

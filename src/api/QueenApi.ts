@@ -21,9 +21,9 @@ import { Installed, InstallSource, KeyPath, NewNode, NodeChanges, NodeRecord } f
 import { ModelInfo, TaskPlan } from "../domain/Plan.js"
 import { InferenceTask, TaskWorker } from "../domain/Task.js"
 import { version } from "../domain/Version.js"
-import { WorkerInfo } from "../domain/Worker.js"
 import { Auth } from "./Auth.js"
 import { anyError, declare, edge } from "./Envelope.js"
+import { Nodes, NodesStreams, Workers, WorkersStreams } from "./PoolApi.js"
 
 /** What `add` and `update` stream: narration, and last `{"type":"node",…}` with the record. */
 export const NodeEvent = Schema.Union(Narration, Schema.Struct({ type: Schema.Literal("node"), node: NodeRecord }))
@@ -157,9 +157,6 @@ const Tasks = HttpApiGroup.make("tasks")
   .add(HttpApiEndpoint.get("health", "/v1/health").addSuccess(Health))
   .add(submit.addSuccess(TaskWorker))
   .add(plan.addSuccess(TaskPlan))
-  .add(
-    HttpApiEndpoint.get("workers", "/v1/workers/list").addSuccess(Schema.Struct({ workers: Schema.Array(WorkerInfo) }))
-  )
   .add(HttpApiEndpoint.post("shutdown", "/v1/admin/shutdown").addSuccess(eventStream))
   .middleware(Auth)
 
@@ -170,6 +167,8 @@ export const QueenApi = HttpApi.make("queen-rbee")
   .add(Open)
   .add(Registry)
   .add(Models)
+  .add(Workers)
+  .add(Nodes)
   .add(Tasks)
   .addError(edge.bodyTooLarge)
   .addError(edge.invalidRequest)
@@ -205,6 +204,8 @@ export const QueenStreams = HttpApi.make("queen-rbee-streams")
       )
       .middleware(Auth)
   )
+  .add(WorkersStreams)
+  .add(NodesStreams)
   .addError(edge.bodyTooLarge)
   .addError(edge.invalidRequest)
   .addError(edge.routeNotFound)

@@ -17,8 +17,10 @@ export const pages: Readonly<Record<string, HelpPage>> = {
       ["infer", "answer a prompt: tokens on stdout, everything else on stderr"],
       ["plan", "what infer would fetch, place and start, and whether it fits"],
       ["setup", "the machines of the pool: add, change, list, remove, install, check"],
+      ["workers", "the workers of the pool: list, health, spawn, shutdown"],
       ["models", "the models of a machine: list, download, rm, info"],
       ["catalog", "what is on record here, models and nodes: back up, restore, check"],
+      ["status", "nodes, hives, workers, models, memory at a glance"],
       ["queen", "the orchestrator: start, stop, status, serve"],
       ["hive", "a machine's pool manager: serve, start, stop, status, detect"],
       ["worker", "one loaded model: serve (what the hive spawns)"]
@@ -48,6 +50,21 @@ export const pages: Readonly<Record<string, HelpPage>> = {
       ],
       ["rbee setup install --node workstation", "uploads this very package"],
       ["rbee setup list-nodes --json", "for scripts"]
+    ]
+  },
+  workers: {
+    title: "The workers of the pool: one process, one model, one device each",
+    usage: "rbee workers <command> [options]",
+    commands: [
+      ["list", "show those that the queen knows of; starts nothing"],
+      ["health", "ask a machine's hive and workers how they are"],
+      ["spawn", "start one ahead of the first prompt"],
+      ["shutdown", "stop one; what it is doing may finish"]
+    ],
+    examples: [
+      ["rbee workers spawn --node workstation --backend cuda --device 0 --slots 4", "the model that rbee ships"],
+      ["rbee workers list --node workstation --json", "for scripts"],
+      ["rbee workers shutdown --id w-3f2a", "the id as list shows it"]
     ]
   },
   models: {

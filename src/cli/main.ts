@@ -15,12 +15,14 @@ import { models } from "./commands/models.js"
 import { plan } from "./commands/plan.js"
 import { queen } from "./commands/queen.js"
 import { setup } from "./commands/setup.js"
+import { status } from "./commands/status.js"
 import { worker } from "./commands/worker.js"
+import { workers } from "./commands/workers.js"
 import { exitCode } from "./exit.js"
 
 const rbee = Command.make("rbee").pipe(
   Command.withDescription("Turn any machines you can reach by SSH into one LLM inference pool"),
-  Command.withSubcommands([infer, plan, setup, models, catalog, queen, hive, worker])
+  Command.withSubcommands([infer, plan, setup, workers, models, catalog, status, queen, hive, worker])
 )
 
 const run = Command.run(rbee, { name: "rbee", version })

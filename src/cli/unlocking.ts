@@ -66,6 +66,7 @@ export const unlocking = (ask: Ask): Layer.Layer<QueenClient, never, QueenClient
         modelInfo: (queen, name, model) => retried(queen, client.modelInfo(queen, name, model)),
         removeModel: (queen, name, model) => retried(queen, client.removeModel(queen, name, model)),
         download: (queen, name, model) => retried(queen, client.download(queen, name, model)),
+        spawnWorker: (queen, name, request) => retried(queen, client.spawnWorker(queen, name, request)),
         install: (queen, name, from) => retried(queen, client.install(queen, name, from))
       })
     })

@@ -1,5 +1,6 @@
 /** What all daemons do alike: take their key, tell that they listen, end when told to. */
 import * as Fs from "node:fs"
+import * as Path from "node:path"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -7,7 +8,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import { isLoopback } from "../domain/Address.js"
+import { holderOf, tryFileLock } from "../layers/lockFile.js"
+import type { DaemonRole } from "../services/Daemons.js"
+import { Settings } from "../services/Settings.js"
 
 /** How a daemon was started; the flags are for those who start it, not for users. */
 export interface DaemonOptions {
@@ -29,6 +34,28 @@ export class OpenBind extends Data.TaggedError("OpenBind")<{ readonly host: stri
 /** Refuses to serve anybody but this machine without a token. */
 export const refuseOpenBind = (host: string, token: Option.Option<Redacted.Redacted>): Effect.Effect<void, OpenBind> =>
   Option.isSome(token) || isLoopback(host) ? Effect.void : new OpenBind({ host })
+
+/** A home folder has one queen that stays and one hive at a time: two would write one database. */
+export class AlreadyRunning extends Data.TaggedError("AlreadyRunning")<{
+  readonly role: DaemonRole
+  readonly pid: number | null
+}> {
+  override get message() {
+    const who = this.pid === null ? "" : ` (pid ${this.pid})`
+    return `A ${this.role} runs in this home folder already${who}\n\n  Suggestion: rbee ${this.role} status tells where it listens; another one needs an RBEE_HOME of its own`
+  }
+}
+
+/** Makes this process the only one of its role in the home folder, until the scope ends. */
+export const beTheOnly = (role: DaemonRole): Effect.Effect<void, AlreadyRunning, Settings | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { home } = yield* Settings
+    const lock = Path.join(home, "run", `${role}.lock`)
+    // Where no lock can be written nothing else could be either, and the database says it better.
+    const ours = yield* Effect.orElseSucceed(tryFileLock(lock), () => true)
+    if (!ours)
+      return yield* new AlreadyRunning({ role, pid: Option.getOrNull(Option.map(holderOf(lock), ({ pid }) => pid)) })
+  })
 
 /** The way for a request to end its own daemon. */
 export class Stop extends Context.Tag("rbee/Stop")<

@@ -7,12 +7,10 @@ import { ModelRef } from "./ModelRef.js"
 import { WorkerShape } from "./Placement.js"
 import type { ProcessExit, ProcessIdentity } from "./Process.js"
 import { Bytes, Count, UnixSeconds } from "./Units.js"
+import { WorkerType } from "./WorkerBinary.js"
+import { WorkerState } from "./WorkerState.js"
 
-/** What a worker is doing. */
-export const WorkerState = Schema.Literal("loading", "idle", "busy", "draining").annotations({
-  identifier: "WorkerState"
-})
-export type WorkerState = typeof WorkerState.Type
+export { type IllegalTransition, transition, WorkerState } from "./WorkerState.js"
 
 /** The worker type that this package ships. */
 export const builtInWorkerType = "llm-worker-rbee"
@@ -79,9 +77,7 @@ export const SpawnRequest = Schema.Struct({
   model: ModelRef,
   backend: Schema.optionalWith(Backend, { default: () => "cpu" as const }),
   device: Schema.optionalWith(Schema.NullOr(DeviceIndex), { default: () => null }),
-  worker_type: Schema.optionalWith(Schema.String.pipe(Schema.pattern(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/)), {
-    default: () => builtInWorkerType
-  }),
+  worker_type: Schema.optionalWith(WorkerType, { default: () => builtInWorkerType }),
   slots: Schema.optionalWith(WorkerShape.fields.slots, { default: () => 1 }),
   ctx_size: Schema.optionalWith(WorkerShape.fields.ctx_size, { default: () => null }),
   threads: Schema.optionalWith(WorkerShape.fields.threads, { default: () => null })

@@ -113,6 +113,15 @@ const signal = (identity: ProcessIdentity, name: NodeJS.Signals) =>
     }
   })
 
+/** How often a process is looked at that is not our child. */
+const lookEvery = "250 millis"
+
+const watch = (identity: ProcessIdentity): Effect.Effect<ProcessExit> =>
+  Effect.sync(() => !alive(identity)).pipe(
+    Effect.repeat({ until: (gone) => gone, schedule: Schedule.spaced(lookEvery) }),
+    Effect.as({ code: null, signal: null })
+  )
+
 const stop = Effect.fn("Processes.stop")(function* (identity: ProcessIdentity, grace: Duration.Duration) {
   const isGone = Effect.sync(() => !alive(identity))
   if (yield* isGone) return "gone" satisfies Stopped
@@ -159,6 +168,7 @@ export const ProcessesLive: Layer.Layer<Processes> = Layer.succeed(Processes, {
   launch,
   run,
   isAlive: (identity) => Effect.sync(() => alive(identity)),
+  watch,
   stop,
   isPortFree,
   tail

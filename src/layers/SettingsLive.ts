@@ -15,6 +15,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { parse } from "smol-toml"
+import { GitBranch, GitRepo } from "../domain/Node.js"
 import { DurationText } from "../domain/Time.js"
 import { ListenPort, Port } from "../domain/Units.js"
 import { type Auth, type Configuration, Settings, type TokenFile } from "../services/Settings.js"
@@ -72,6 +73,8 @@ const timeouts = Config.all({
   cancel: duration("cancel", "5 seconds"),
   drain: duration("drain", "30 seconds"),
   heartbeat: duration("heartbeat", "30 seconds"),
+  health_check: duration("health_check", "30 seconds"),
+  worker_idle: duration("worker_idle", "5 minutes"),
   lease: duration("lease", "2 minutes")
 })
 
@@ -88,28 +91,43 @@ const configuration = (user: Configuration["user"], auth: Auth, hub: Configurati
       host: Config.withDefault(Config.string("host"), "127.0.0.1"),
       port: listenPort("port", 9200)
     }).pipe(Config.nested("hive")),
-    worker: Config.all({ port_start: port("port_start", 8001), port_end: port("port_end", 8999) }).pipe(
-      Config.nested("worker")
-    ),
+    worker: Config.all({
+      port_start: port("port_start", 8001),
+      port_end: port("port_end", 8999),
+      git_repo_url: Config.map(
+        Config.option(checked(GitRepo, Config.nonEmptyString("git_repo_url"))),
+        Option.getOrNull
+      ),
+      git_branch: Config.withDefault(checked(GitBranch, Config.nonEmptyString("git_branch")), "main")
+    }).pipe(Config.nested("worker")),
     remote: Config.all({ binary_path: optional("binary_path") }).pipe(Config.nested("remote")),
     models: Config.all({ dir: optional("dir"), max_mbps: megabytesPerSecond("max_mbps") }).pipe(
       Config.nested("models")
     ),
     timeouts: timeouts.pipe(Config.nested("timeouts"))
   }).pipe(
-    Config.map(({ home: given, queen, models, worker, ...rest }): Configuration => {
-      const home = Path.resolve(given)
-      return {
-        ...rest,
-        home,
-        queen: { ...queen, database: Path.resolve(queen.database ?? Path.join(home, "beehives.db")) },
-        worker: { ...worker, port_end: Math.max(worker.port_end, worker.port_start) },
-        models: { ...models, dir: Path.resolve(models.dir ?? Path.join(home, "models")) },
-        hub,
-        auth,
-        user
+    Config.map(
+      ({
+        home: given,
+        queen,
+        models,
+        worker: { git_repo_url: url, git_branch: branch, ...worker },
+        ...rest
+      }): Configuration => {
+        const home = Path.resolve(given)
+        return {
+          ...rest,
+          home,
+          queen: { ...queen, database: Path.resolve(queen.database ?? Path.join(home, "beehives.db")) },
+          worker: { ...worker, port_end: Math.max(worker.port_end, worker.port_start) },
+          worker_source: url === null ? null : { url, branch },
+          models: { ...models, dir: Path.resolve(models.dir ?? Path.join(home, "models")) },
+          hub,
+          auth,
+          user
+        }
       }
-    })
+    )
   )
 
 /** The first configuration file that is there. */

@@ -2,6 +2,7 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { ProcessIdentity } from "../domain/Process.js"
@@ -9,7 +10,7 @@ import { version } from "../domain/Version.js"
 import { builtInWorkerType, WorkerInfo } from "../domain/Worker.js"
 import { Installation } from "../services/Installation.js"
 import { Settings } from "../services/Settings.js"
-import { WorkerFiles } from "../services/WorkerFiles.js"
+import { type RecordedWorker, WorkerFiles } from "../services/WorkerFiles.js"
 import { writePrivate } from "./privateFile.js"
 
 /** What `run/<id>.json` says of a worker; its key stays in the file next to it. */
@@ -17,12 +18,33 @@ const WorkerRecord = Schema.parseJson(
   Schema.Struct({ worker: WorkerInfo, identity: ProcessIdentity, log_path: Schema.String })
 )
 
+const decodeRecord = Schema.decodeOption(WorkerRecord)
+
+/** When a file was written, which for an installed program is when it was installed; 0 where it is not there. */
+const modifiedAt = (path: string): Promise<number> =>
+  Fs.stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0
+  )
+
 const make = Effect.gen(function* () {
   const { home } = yield* Settings
   const { command } = yield* Installation
+  const program = command.at(-1) ?? command[0]
   const inRun = (name: string) => Path.join(home, "run", name)
+  /** The record and the key that belongs to it; none where either is gone or damaged. */
+  const readRecord = async (name: string): Promise<ReadonlyArray<RecordedWorker>> => {
+    const text = await Fs.readFile(inRun(name), "utf8").catch(() => "")
+    const key = await Fs.readFile(inRun(name.replace(/json$/, "key")), "utf8").catch(() => "")
+    const record = decodeRecord(text)
+    return Option.isNone(record) || key === "" ? [] : [{ ...record.value, api_key: Redacted.make(key) }]
+  }
   return WorkerFiles.of({
     builtIn: { worker_type: builtInWorkerType, version, command: [...command, "worker", "serve"], features: [] },
+    builtInEntry: {
+      ...{ id: "built-in", worker_type: builtInWorkerType, version, binary_path: program, features: [] },
+      built_at_unix: Math.floor((yield* Effect.promise(() => modifiedAt(program))) / 1000)
+    },
     writeKey: (id, key) =>
       Effect.as(
         Effect.promise(() => writePrivate(inRun(`${id}.key`), Redacted.value(key))),
@@ -32,6 +54,11 @@ const make = Effect.gen(function* () {
       Effect.flatMap(Effect.orDie(Schema.encode(WorkerRecord)({ worker, identity, log_path })), (text) =>
         Effect.promise(() => writePrivate(inRun(`${worker.id}.json`), text))
       ),
+    recorded: Effect.promise(async () => {
+      const names = await Fs.readdir(inRun(".")).catch(() => [])
+      const workers = names.filter((name) => name.startsWith("w-") && name.endsWith(".json")).map(readRecord)
+      return (await Promise.all(workers)).flat()
+    }),
     logPath: (id) => Path.join(home, "logs", `worker-${id}.log`),
     remove: (id) =>
       Effect.promise(async () => {

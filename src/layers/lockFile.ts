@@ -77,6 +77,17 @@ const attempt = (path: string, now_ms: number): boolean => {
   return place(path)
 }
 
+/** Tries once to hold the lock for the length of the scope; whether it is ours. A holder that is gone is none. */
+export const tryFileLock = (path: string): Effect.Effect<boolean, FileProblem, Scope.Scope> => {
+  const tryNow = Effect.flatMap(Clock.currentTimeMillis, (now_ms) =>
+    Effect.try({ try: () => attempt(path, now_ms), catch: fileProblem })
+  )
+  return Effect.acquireRelease(tryNow, (ours) => (ours ? Effect.sync(() => release(path)) : Effect.void))
+}
+
+/** Whose lock it is, while it is held. */
+export const holderOf = (path: string): Option.Option<ProcessIdentity> => decode(read(path) ?? "")
+
 /**
  * Holds the lock for the length of the scope. While another process has it, `onHeld` is run once, and the lock is taken over within
  * half a second of that process's end, however it ended. Within one process it holds as well.
@@ -84,14 +95,9 @@ const attempt = (path: string, now_ms: number): boolean => {
 export const withFileLock = <R>(
   path: string,
   onHeld: Effect.Effect<void, never, R>
-): Effect.Effect<void, FileProblem, R | Scope.Scope> => {
-  const tryNow = Effect.flatMap(Clock.currentTimeMillis, (now_ms) =>
-    Effect.try({ try: () => attempt(path, now_ms), catch: fileProblem })
-  )
-  const tryOnce = Effect.acquireRelease(tryNow, (ours) => (ours ? Effect.sync(() => release(path)) : Effect.void))
-  return Effect.gen(function* () {
-    if (yield* tryOnce) return
+): Effect.Effect<void, FileProblem, R | Scope.Scope> =>
+  Effect.gen(function* () {
+    if (yield* tryFileLock(path)) return
     yield* onHeld
-    while (!(yield* tryOnce)) yield* Effect.sleep(lookEvery)
+    while (!(yield* tryFileLock(path))) yield* Effect.sleep(lookEvery)
   })
-}

@@ -3,19 +3,18 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { QueenUnreachable, VersionMismatch } from "../domain/errors/Hive.js"
+import { QueenUnreachable } from "../domain/errors/Hive.js"
 import type { RbeeError } from "../domain/errors/index.js"
-import { localhost } from "../domain/Ids.js"
 import type { InferenceTask, TaskEvent, TaskWorker, WorkerEvent } from "../domain/Task.js"
-import { compatible } from "../domain/Version.js"
 import type { Daemons } from "../services/Daemons.js"
 import { type Narrator, report, voiceOf } from "../services/Narrator.js"
 import type { Processes } from "../services/Processes.js"
-import { type QueenAddress, QueenClient } from "../services/QueenClient.js"
+import { QueenClient } from "../services/QueenClient.js"
 import { Settings } from "../services/Settings.js"
 import type { Tokens } from "../services/Tokens.js"
-import { Versions } from "../services/Versions.js"
+import type { Versions } from "../services/Versions.js"
 import { cascadeShutdown } from "./14-cascadeShutdown.js"
+import { runningQueen } from "./runningQueen.js"
 import { startEphemeralQueen, startPersistentQueen } from "./startQueen.js"
 
 const say = voiceOf("rbee-keeper")
@@ -54,25 +53,14 @@ const isWorker = (event: TaskEvent): event is WorkerEvent => event.type === "wor
 
 /** The queen that answers at the configured address, or one of our own. */
 export const findQueen = Effect.fnUntraced(function* (keep_alive: boolean) {
-  const { queen, auth } = yield* Settings
-  const configured: QueenAddress = { url: `http://${queen.host}:${queen.port}`, token: auth.token }
-  const client = yield* QueenClient
-  const health = yield* Effect.option(client.health(configured))
-  if (Option.isSome(health)) {
-    const { satisfies } = yield* Versions
-    if (!satisfies(health.value.version, compatible)) {
-      return yield* new VersionMismatch({
-        part: "queen-rbee",
-        node: localhost,
-        required: compatible,
-        actual: health.value.version
-      })
-    }
-    yield* say("👑", `Using the queen at ${configured.url}`)
-    return configured
+  const running = yield* runningQueen
+  if (Option.isSome(running)) {
+    yield* say("👑", `Using the queen at ${running.value.url}`)
+    return running.value
   }
   if (keep_alive) {
-    yield* say("👑", `Starting a queen at ${configured.url}, to stay`)
+    const { queen } = yield* Settings
+    yield* say("👑", `Starting a queen at http://${queen.host}:${queen.port}, to stay`)
     return yield* startPersistentQueen
   }
   yield* say("👑", "No queen is running: starting one for this command")

@@ -4,8 +4,9 @@ import { VersionMismatch } from "../domain/errors/Hive.js"
 import { BackendUnavailable, CudaUnavailable } from "../domain/errors/Resource.js"
 import { WorkerBinaryNotFound } from "../domain/errors/Worker.js"
 import type { HiveAddress, HiveReport } from "../domain/Hive.js"
-import type { InferenceTask } from "../domain/Task.js"
 import { compatible, version } from "../domain/Version.js"
+import type { SpawnRequest } from "../domain/Worker.js"
+import { builtInWorkerType } from "../domain/Worker.js"
 import { type HiveCallError, HiveClient } from "../services/HiveClient.js"
 import { type Narrator, voiceOf } from "../services/Narrator.js"
 import { Versions } from "../services/Versions.js"
@@ -15,19 +16,22 @@ const say = voiceOf("queen-rbee")
 /**
  * Phase 3a: is the hive well, of a version that goes with ours, and able to do what the task asks? CUDA that is not there is
  * `CudaUnavailable` with the driver's own reason, already here, before anything is fetched or spawned.
- * Building a missing worker binary (phase 3b over the wire) comes with worker provisioning.
+ * A worker type that is not there yet is left to the hive's phase 3b, which builds it or says why it cannot; but the one that every
+ * package ships cannot be built: a hive without it is damaged.
  */
 export const hivePreflight: (
   hive: HiveAddress,
-  task: InferenceTask
+  task: Pick<SpawnRequest, "worker_type" | "backend">
 ) => Effect.Effect<
   HiveReport,
   HiveCallError | VersionMismatch | WorkerBinaryNotFound | BackendUnavailable | CudaUnavailable,
   HiveClient | Versions | Narrator
 > = Effect.fn("rbee.phase.hivePreflight")(function* (hive, task) {
   const report = yield* inspectHive(hive)
-  if (!report.worker_binaries.includes(task.worker_type)) {
-    return yield* new WorkerBinaryNotFound({ worker_type: task.worker_type })
+  const { worker_type } = task
+  if (!report.worker_binaries.includes(worker_type)) {
+    if (worker_type === builtInWorkerType) return yield* new WorkerBinaryNotFound({ worker_type })
+    yield* say("🔨", `No ${worker_type} there yet: the hive has to build it first`)
   }
   const available = availableIn(report)
   if (available.includes(task.backend)) return report

@@ -16,7 +16,7 @@ import { type NodeName, WorkerId } from "../domain/Ids.js"
 import type { ModelEntry } from "../domain/Model.js"
 import type { Placement } from "../domain/Placement.js"
 import type { ProcessExit } from "../domain/Process.js"
-import type { HostedWorker, ReadyReport, SpawnRequest, WorkerBinary } from "../domain/Worker.js"
+import type { HostedWorker, ReadyReport, SpawnRequest, WorkerBinary, WorkerInfo } from "../domain/Worker.js"
 import { Memory } from "../services/Memory.js"
 import { type Narrator, report, voiceOf } from "../services/Narrator.js"
 import { type LaunchedProcess, Processes } from "../services/Processes.js"
@@ -88,7 +88,8 @@ const findPort = Effect.gen(function* () {
   return yield* new NoFreePort({ first, last })
 })
 
-const launch = Effect.fnUntraced(function* ({ order, id, key, port, log_path }: Starting) {
+const launch = Effect.fnUntraced(function* (starting: Starting) {
+  const { order, id, key, port, log_path } = starting
   const files = yield* WorkerFiles
   const processes = yield* Processes
   const { device, device_uuid } = order.placement
@@ -96,7 +97,7 @@ const launch = Effect.fnUntraced(function* ({ order, id, key, port, log_path }: 
   const optional = (flag: string, value: number | null) => (value === null ? [] : [flag, `${value}`])
   yield* confirmRoom(order.placement)
   yield* say("👷", `Starting worker ${id} on ${device}, port ${port}`)
-  return yield* processes
+  const launched = yield* processes
     .launch({
       command: [
         ...order.binary.command,
@@ -118,7 +119,28 @@ const launch = Effect.fnUntraced(function* ({ order, id, key, port, log_path }: 
         )
       )
     )
+  // From here on a later hive finds it, should this one be killed while it loads.
+  yield* files.record({ worker: infoOf(starting, launched), identity: launched.identity, log_path })
+  return launched
 })
+
+/** The worker as registries list it, while it loads. */
+const infoOf = ({ order, id, port }: Starting, { identity }: LaunchedProcess): WorkerInfo => ({
+  id,
+  node: order.node,
+  url: urlOf(order, port),
+  model_ref: order.model.reference,
+  backend: order.placement.device.backend,
+  device: order.placement.device.index,
+  state: "loading",
+  pid: identity.pid,
+  last_activity: 0,
+  slots_total: order.request.slots,
+  slots_available: 0,
+  vram_bytes: 0
+})
+
+const urlOf = ({ host }: SpawnOrder, port: number) => localUrl(isLoopback(host) ? "127.0.0.1" : host, port)
 
 /** The engine has no option for a device; the driver has. By UUID, since indices shift when a device fails. */
 const pinnedTo = (uuid: string) => ({ CUDA_DEVICE_ORDER: "PCI_BUS_ID", CUDA_VISIBLE_DEVICES: uuid })
@@ -135,7 +157,7 @@ const whenReady = ({ order, id, key, port, log_path }: Starting) =>
     Effect.gen(function* () {
       const { worker_start, model_load } = (yield* Settings).timeouts
       const client = yield* WorkerClient
-      const worker = { url: localUrl(isLoopback(order.host) ? "127.0.0.1" : order.host, port), api_key: key }
+      const worker = { url: urlOf(order, port), api_key: key }
       const called = yield* Effect.flatMap(ReadyCalls, (calls) => calls.expect(id, key))
       const up = Effect.eventually(Effect.tapError(client.ping(worker), () => Effect.sleep("25 millis")))
       yield* Effect.timeoutFail(up, {
@@ -206,27 +228,20 @@ const abandon = Effect.fnUntraced(function* (id: WorkerId, { identity }: Launche
 })
 
 const hosted = (
-  { order, id, key, log_path }: Starting,
-  { identity, exit }: LaunchedProcess,
-  ready: ReadyReport,
+  starting: Starting,
+  launched: LaunchedProcess,
+  { url, slots_total, vram_bytes }: ReadyReport,
   now_unix: number
 ): HostedWorker => ({
   worker: {
-    id,
-    node: order.node,
-    url: ready.url,
-    model_ref: order.model.reference,
-    backend: order.placement.device.backend,
-    device: order.placement.device.index,
+    ...infoOf(starting, launched),
+    ...{ url, slots_total, vram_bytes },
     state: "idle",
-    pid: identity.pid,
     last_activity: now_unix,
-    slots_total: ready.slots_total,
-    slots_available: ready.slots_total,
-    vram_bytes: ready.vram_bytes
+    slots_available: slots_total
   },
-  api_key: key,
-  identity,
-  exit,
-  log_path
+  api_key: starting.key,
+  identity: launched.identity,
+  exit: launched.exit,
+  log_path: starting.log_path
 })

@@ -7,7 +7,7 @@ import { HiveStartFailed } from "../domain/errors/Hive.js"
 import type { HiveStarted } from "../domain/Hive.js"
 import { localhost } from "../domain/Ids.js"
 import { version } from "../domain/Version.js"
-import { Daemons } from "../services/Daemons.js"
+import { Daemons, type RunningDaemon } from "../services/Daemons.js"
 import { HiveClient } from "../services/HiveClient.js"
 import { type Narrator, voiceOf } from "../services/Narrator.js"
 import { Processes } from "../services/Processes.js"
@@ -30,26 +30,60 @@ export const ensureHive: (
   const daemons = yield* Daemons
   const running = yield* daemons.running("hive")
   if (Option.isSome(running)) {
-    const { identity, host, port } = running.value
-    const known = Option.getOrElse(running.value.token, () => token)
-    const health = yield* Effect.option(askHealth(localUrl(host, port), known))
-    if (Option.isSome(health)) {
-      return { pid: identity.pid, host, port, token: known, version: health.value.version, started: false }
-    }
+    const answering = yield* ask(running.value, token)
+    if (Option.isSome(answering)) return answering.value
+    const { identity } = running.value
     yield* say("🧟", `The hive with pid ${identity.pid} does not answer: replacing it`)
     yield* Effect.flatMap(Processes, ({ stop }) => stop(identity, Duration.seconds(2)))
   }
   const { hive } = yield* Settings
-  const started = yield* Effect.mapError(
-    daemons.start("hive", {
-      args: ["--leased", ...(direct ? ["--host", openHost(hive.host)] : [])],
-      token: Option.some(token),
-      attached: false
-    }),
-    ({ reason }) => new HiveStartFailed({ node: localhost, reason, log_lines: [] })
+  const begin = daemons.start("hive", {
+    args: ["--leased", ...(direct ? ["--host", openHost(hive.host)] : [])],
+    token: Option.some(token),
+    attached: false
+  })
+  return yield* begin.pipe(
+    Effect.map(({ identity, host, port }) => ({ pid: identity.pid, host, port, token, version, started: true })),
+    Effect.catchAll(({ reason }) =>
+      // Somebody else may have been starting one at the same time, and one is enough.
+      Effect.flatMap(somebodyElses(token, reason), (other) =>
+        Option.isSome(other)
+          ? Effect.succeed(other.value)
+          : Effect.fail(new HiveStartFailed({ node: localhost, reason, log_lines: [] }))
+      )
+    )
   )
-  return { pid: started.identity.pid, host: started.host, port: started.port, token, version, started: true }
 })
+
+/** The hive that answers there, if one does. */
+const ask = ({ identity, host, port, token: known }: RunningDaemon, ours: Redacted.Redacted) => {
+  const token = Option.getOrElse(known, () => ours)
+  return Effect.map(
+    Effect.option(askHealth(localUrl(host, port), token)),
+    Option.map(
+      (health): HiveStarted => ({
+        ...{ pid: identity.pid, host, port, token, started: false },
+        version: health.version
+      })
+    )
+  )
+}
+
+/** A hive that another one started meanwhile. One that was refused for it may be there sooner than the other listens. */
+const somebodyElses = Effect.fnUntraced(function* (token: Redacted.Redacted, reason: string) {
+  const daemons = yield* Daemons
+  for (let left = isTaken.test(reason) ? looks_max : 0; ; left -= 1) {
+    const running = yield* daemons.running("hive")
+    const found = Option.isNone(running) ? Option.none<HiveStarted>() : yield* ask(running.value, token)
+    if (Option.isSome(found) || left === 0) return found
+    yield* Effect.sleep("250 millis")
+  }
+})
+
+/** How often one looks for a hive that is about to listen. */
+const looks_max = 40
+/** How a daemon says that it is not the only one (`AlreadyRunning`). */
+const isTaken = /runs in this home folder already/
 
 const openHost = (configured: string) => (isLoopback(configured) ? "0.0.0.0" : configured)
 

@@ -18,7 +18,7 @@ import type { Tokens } from "../services/Tokens.js"
 import type { WorkerClient } from "../services/WorkerClient.js"
 import type { WorkerFiles } from "../services/WorkerFiles.js"
 import type { HiveWorkers } from "../services/WorkerRegistry.js"
-import { provisionWorker } from "./03b-provisionWorker.js"
+import { featuresFor, type ProvisionNeeds, provisionWorker } from "./03b-provisionWorker.js"
 import type { FoundModel } from "./06-downloadModel.js"
 import { resourcePreflight } from "./08-resourcePreflight.js"
 import { spawnWorker } from "./09-spawnWorker.js"
@@ -31,6 +31,7 @@ const say = voiceOf("rbee-hive")
 /** What a hive needs to bring a worker up. */
 export type HostNeeds =
   | ObtainNeeds
+  | ProvisionNeeds
   | Gpu
   | Memory
   | Disk
@@ -56,7 +57,7 @@ export const hostWorker: (
   callback_url,
   host = "127.0.0.1"
 ) {
-  const binary = yield* provisionWorker(request.worker_type, [request.backend])
+  const binary = yield* provisionWorker(request.worker_type, featuresFor(request.backend))
   const { backend, device, slots, ctx_size, threads } = request
   const placeFor = (model: ModelEntry, gguf: GgufInfo | null) =>
     resourcePreflight({ model, gguf, backend, device, shape: { slots, ctx_size, threads } })

@@ -7,6 +7,7 @@ import type { ModelEntry } from "../domain/Model.js"
 import type { PlacementRequest } from "../domain/Placement.js"
 import type { ModelInfo, SpawnPlan } from "../domain/Plan.js"
 import type { SpawnRequest } from "../domain/Worker.js"
+import type { Builds } from "../services/Builds.js"
 import type { Cpu } from "../services/Cpu.js"
 import type { Disk } from "../services/Disk.js"
 import type { Gpu } from "../services/Gpu.js"
@@ -17,14 +18,30 @@ import type { ModelHub } from "../services/ModelHub.js"
 import type { Narrator } from "../services/Narrator.js"
 import type { Reservations } from "../services/Reservations.js"
 import type { Settings } from "../services/Settings.js"
+import type { WorkerBinaries } from "../services/WorkerBinaries.js"
+import type { WorkerFiles } from "../services/WorkerFiles.js"
+import { checkProvisioning, featuresFor } from "./03b-provisionWorker.js"
 import { refuseIfDiskShort } from "./06-downloadModel.js"
 import { resourcePreflight } from "./08-resourcePreflight.js"
 import { modelInfo } from "./modelInfo.js"
 import { readResources } from "./readResources.js"
 
-type Needs = ModelCatalog | ModelFiles | ModelHub | Disk | Gpu | Memory | Cpu | Reservations | Settings | Narrator
+type Needs =
+  | ModelCatalog
+  | ModelFiles
+  | ModelHub
+  | Disk
+  | Gpu
+  | Memory
+  | Cpu
+  | Reservations
+  | Settings
+  | Narrator
+  | WorkerFiles
+  | WorkerBinaries
+  | Builds
 
-/** Phases 5 to 8 as the hive would run them for a spawn, without acting: nothing is fetched, reserved or started. */
+/** Phases 3b and 5 to 8 as the hive would run them for a spawn, without acting: nothing is built, fetched, reserved or started. */
 export const planSpawn: (request: SpawnRequest) => Effect.Effect<SpawnPlan, never, Needs> = Effect.fn("rbee.planSpawn")(
   function* (request) {
     const resources = yield* readResources
@@ -34,6 +51,8 @@ export const planSpawn: (request: SpawnRequest) => Effect.Effect<SpawnPlan, neve
       memory: model === null ? null : breakdownOf(model, request),
       placement: null
     })
+    const worker = yield* Effect.either(checkProvisioning(request.worker_type, featuresFor(request.backend)))
+    if (Either.isLeft(worker)) return refused(worker.left)
     const model = yield* Effect.either(modelInfo(request.model))
     if (Either.isLeft(model)) return refused(model.left)
     const place = Effect.zipRight(

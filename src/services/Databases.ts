@@ -8,14 +8,15 @@ import type { DaemonRole } from "./Daemons.js"
 /** The databases, each with the daemon that keeps it open. */
 export const databases = {
   "beehives.db": { daemon: "queen" },
-  "models.db": { daemon: "hive" }
+  "models.db": { daemon: "hive" },
+  "workers.db": { daemon: "hive" }
 } as const satisfies Readonly<Record<string, { readonly daemon: DaemonRole }>>
 
 /** A database's name; the file may be called otherwise where the configuration says so. */
 export type DatabaseName = keyof typeof databases
 
 /** The names, in the order in which they are told of. */
-export const databaseNames: ReadonlyArray<DatabaseName> = ["beehives.db", "models.db"]
+export const databaseNames: ReadonlyArray<DatabaseName> = ["beehives.db", "models.db", "workers.db"]
 
 /** What a file holds that was opened and found whole. */
 export interface DatabaseCopy {

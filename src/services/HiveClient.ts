@@ -28,6 +28,8 @@ export class HiveClient extends Context.Tag("rbee/HiveClient")<
     readonly workerBinaries: (hive: HiveAddress) => Effect.Effect<ReadonlyArray<string>, HiveCallError>
     readonly workers: (hive: HiveAddress) => Effect.Effect<ReadonlyArray<WorkerInfo>, HiveCallError>
     readonly worker: (hive: HiveAddress, id: WorkerId) => Effect.Effect<WorkerHandle, HiveCallError | WorkerNotFound>
+    /** Drains and stops a worker; done when it is gone. */
+    readonly stopWorker: (hive: HiveAddress, id: WorkerId) => Effect.Effect<void, HiveCallError | WorkerNotFound>
     /** Phases 5 to 11 on the node: reports, and last the worker. Fails with whatever those phases raise. */
     readonly spawn: (hive: HiveAddress, request: SpawnRequest) => Stream.Stream<Report | WorkerHandle, RbeeError>
     /** Phases 5 to 8 without acting. */

@@ -1,6 +1,7 @@
 /** The hives that this queen holds. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import type { ConnectHiveError } from "../domain/errors/Phases.js"
 import type { TunnelFailed } from "../domain/errors/Ssh.js"
 import type { HiveConnection } from "../domain/Hive.js"
@@ -13,6 +14,8 @@ export class Hives extends Context.Tag("rbee/Hives")<
   Hives,
   {
     readonly connect: (node: NodeRecord) => Effect.Effect<HiveConnection, ConnectHiveError, Narrator>
+    /** A node's hive, if it is held or runs on this machine: none is started, and no machine is connected to for it. */
+    readonly running: (node: NodeRecord) => Effect.Effect<Option.Option<HiveConnection>, ConnectHiveError, Narrator>
     /** Gives a node's hive up, if it is held: one that was started for us drains and stops, which is narrated. */
     readonly release: (node: NodeName) => Effect.Effect<void, never, Narrator>
     /** An address on a node's loopback as it is reached from this machine: through a tunnel where one is needed. */

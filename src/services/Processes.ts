@@ -43,6 +43,8 @@ export class Processes extends Context.Tag("rbee/Processes")<
     ) => Effect.Effect<CommandResult, LaunchProblem>
     /** Whether this very process still runs; a zombie or a stranger with its pid does not count. */
     readonly isAlive: (identity: ProcessIdentity) => Effect.Effect<boolean>
+    /** Waits for the end of a process that somebody else started; how it ended only its parent is told. */
+    readonly watch: (identity: ProcessIdentity) => Effect.Effect<ProcessExit>
     /** Ends the process and its group: SIGTERM, then SIGKILL after `grace`. Returns when it is measured gone. */
     readonly stop: (identity: ProcessIdentity, grace: Duration.Duration) => Effect.Effect<Stopped>
     /** Whether a port of the loopback can be listened on right now. */

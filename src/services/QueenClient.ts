@@ -8,13 +8,16 @@ import type * as Stream from "effect/Stream"
 import type { QueenUnreachable } from "../domain/errors/Hive.js"
 import type { RbeeError } from "../domain/errors/index.js"
 import type { Health, NodePreflight } from "../domain/Hive.js"
-import type { NodeName } from "../domain/Ids.js"
+import type { NodeName, WorkerId } from "../domain/Ids.js"
 import type { ModelEntry, Provider } from "../domain/Model.js"
 import type { ModelRef } from "../domain/ModelRef.js"
 import type { Narration, Report } from "../domain/Narration.js"
 import type { Installed, InstallSource, NewNode, NodeChanges, NodeRecord } from "../domain/Node.js"
+import type { NodeOverview } from "../domain/NodeOverview.js"
 import type { ModelInfo, TaskPlan } from "../domain/Plan.js"
+import type { PoolWorker } from "../domain/PoolWorker.js"
 import type { InferenceTask, TaskEvent } from "../domain/Task.js"
+import type { SpawnRequest, WorkerInfo } from "../domain/Worker.js"
 
 /** Where a queen is reached, and the token that opens it, where it wants one. */
 export interface QueenAddress {
@@ -25,6 +28,11 @@ export interface QueenAddress {
 /** Models of a node. */
 export interface ModelList {
   readonly models: ReadonlyArray<ModelEntry>
+}
+
+/** A worker that was started. */
+export interface SpawnedWorker {
+  readonly worker: WorkerInfo
 }
 
 /** The queen's contract, as far as the keeper uses it. */
@@ -80,6 +88,24 @@ export class QueenClient extends Context.Tag("rbee/QueenClient")<
       name: NodeName,
       model: ModelRef
     ) => Stream.Stream<Report | ModelEntry, RbeeError>
+    /** The workers that the queen knows of, or those on one node. */
+    readonly workers: (
+      queen: QueenAddress,
+      node: NodeName | null
+    ) => Effect.Effect<ReadonlyArray<PoolWorker>, RbeeError>
+    /** All nodes at a glance, or one. */
+    readonly overview: (
+      queen: QueenAddress,
+      node: NodeName | null
+    ) => Effect.Effect<ReadonlyArray<NodeOverview>, RbeeError>
+    /** Phases 0 and 2 to 11 for their own sake: reports, and last the worker. */
+    readonly spawnWorker: (
+      queen: QueenAddress,
+      node: NodeName,
+      request: SpawnRequest
+    ) => Stream.Stream<Report | SpawnedWorker, RbeeError>
+    /** Drains and stops a worker, through its hive. */
+    readonly stopWorker: (queen: QueenAddress, id: WorkerId) => Stream.Stream<Narration, RbeeError>
     /** Tells the queen the passphrase of a private key, which it keeps in memory alone. */
     readonly unlock: (
       queen: QueenAddress,

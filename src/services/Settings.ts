@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import type { BuildSource } from "../domain/WorkerBinary.js"
 
 /** Times and retries of phases.md, all configurable. */
 export interface Timeouts {
@@ -18,6 +19,8 @@ export interface Timeouts {
   readonly cancel: Duration.Duration
   readonly drain: Duration.Duration
   readonly heartbeat: Duration.Duration
+  readonly health_check: Duration.Duration
+  readonly worker_idle: Duration.Duration
   readonly lease: Duration.Duration
 }
 
@@ -40,6 +43,8 @@ export interface Configuration {
   readonly queen: { readonly host: string; readonly port: number; readonly database: string }
   readonly hive: { readonly host: string; readonly port: number }
   readonly worker: { readonly port_start: number; readonly port_end: number }
+  /** What worker types are built from that are asked for and not there: `git_repo_url` and `git_branch` of `[worker]`. */
+  readonly worker_source: BuildSource | null
   readonly remote: { readonly binary_path: string | null }
   /** Where models are kept, and how fast they may be fetched: megabytes (10^6) a second. */
   readonly models: { readonly dir: string; readonly max_mbps: number | null }

@@ -28,6 +28,14 @@ export type WorkerRefusal =
   | InvalidRequest
   | Unauthorized
 
+/** What a worker does at a moment. */
+export interface WorkerVitals {
+  readonly state: WorkerState
+  readonly slots_available: number
+  /** Since its start: whether it changed tells whether there was work in between. */
+  readonly tokens_generated: number
+}
+
 /** The worker's contract. {@link StreamCut} tells every way in which the connection itself failed. */
 export class WorkerClient extends Context.Tag("rbee/WorkerClient")<
   WorkerClient,
@@ -35,9 +43,7 @@ export class WorkerClient extends Context.Tag("rbee/WorkerClient")<
     /** Succeeds where the worker's server is up; asked once. */
     readonly ping: (worker: WorkerAddress) => Effect.Effect<void, StreamCut>
     /** What the worker does at this moment; asked once, with little patience. */
-    readonly status: (
-      worker: WorkerAddress
-    ) => Effect.Effect<{ readonly state: WorkerState; readonly slots_available: number }, StreamCut>
+    readonly status: (worker: WorkerAddress) => Effect.Effect<WorkerVitals, StreamCut>
     /** Loading progress until the model is loaded. */
     readonly loading: (worker: WorkerAddress) => Stream.Stream<LoadingProgress, StreamCut | Unauthorized>
     /** A generation's events; ends after its end event, or fails. */

@@ -1,11 +1,13 @@
 /** Which workers there are: the hive's own, or the queen's view of all. */
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
-import type { WorkerAlreadyRegistered, WorkerNotFound } from "../domain/errors/Worker.js"
+import type { WorkerAlreadyRegistered, WorkerNotFound, WorkerStateConflict } from "../domain/errors/Worker.js"
 import type { HiveEvent } from "../domain/Hive.js"
 import type { NodeName, WorkerId } from "../domain/Ids.js"
-import type { HostedWorker, WorkerHandle, WorkerInfo } from "../domain/Worker.js"
+import type { PoolWorker, WorkerRegistration } from "../domain/PoolWorker.js"
+import type { HostedWorker, WorkerHandle, WorkerInfo, WorkerState } from "../domain/Worker.js"
 
 /** What may change in a worker's entry. */
 export type WorkerChange = Partial<Pick<WorkerInfo, "state" | "slots_available" | "last_activity">>
@@ -35,11 +37,24 @@ export class HiveWorkers extends Context.Tag("rbee/HiveWorkers")<
 export class PoolWorkers extends Context.Tag("rbee/PoolWorkers")<
   PoolWorkers,
   {
-    /** What a hive says it has: replaces all that is known of that node. */
+    /** What a hive says it has: replaces all that it said before. */
     readonly replace: (node: NodeName, workers: ReadonlyArray<WorkerInfo>) => Effect.Effect<void>
     /** One worker's newest state. */
     readonly put: (worker: WorkerInfo) => Effect.Effect<void>
+    /** A worker that no hive of ours tells of: it stays for as long as it gives signs of life. */
+    readonly register: (
+      worker: WorkerRegistration,
+      node: NodeName | null
+    ) => Effect.Effect<PoolWorker, WorkerAlreadyRegistered>
+    /** A sign of life: it changes nothing but the time of the last one. */
+    readonly heartbeat: (id: WorkerId) => Effect.Effect<PoolWorker, WorkerNotFound>
+    /** What a worker does now; of two who say it at once, the later counts. */
+    readonly move: (id: WorkerId, to: WorkerState) => Effect.Effect<PoolWorker, WorkerNotFound | WorkerStateConflict>
+    /** Takes off who registered and gave no sign of life for that long, and tells who that was. */
+    readonly expire: (silence: Duration.Duration) => Effect.Effect<ReadonlyArray<PoolWorker>>
+    /** Takes a worker off; an unknown id is no error. */
     readonly remove: (id: WorkerId) => Effect.Effect<void>
-    readonly list: Effect.Effect<ReadonlyArray<WorkerInfo>>
+    readonly get: (id: WorkerId) => Effect.Effect<PoolWorker, WorkerNotFound>
+    readonly list: Effect.Effect<ReadonlyArray<PoolWorker>>
   }
 >() {}

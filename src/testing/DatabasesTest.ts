@@ -51,9 +51,9 @@ const make = ({ states = {}, copies = [], models = [] }: DatabasesTestOptions) =
     }
   }
   const unavailable = (database: DatabaseName, reason: string): DatabaseUnavailable =>
-    database === "models.db"
-      ? new CatalogUnavailable({ database, reason })
-      : new RegistryUnavailable({ database, reason })
+    database === "beehives.db"
+      ? new RegistryUnavailable({ database, reason })
+      : new CatalogUnavailable({ database, reason })
   const inspect = (path: string) =>
     Effect.suspend(() => {
       const copy = files.get(path)

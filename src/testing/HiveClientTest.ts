@@ -47,6 +47,7 @@ export interface HiveClientTestOptions {
 export type HiveCall =
   | { readonly _tag: "asked"; readonly what: "health" | "backends" | "resources" | "binaries" | "workers" | "worker" }
   | { readonly _tag: "spawn"; readonly request: SpawnRequest }
+  | { readonly _tag: "stopped"; readonly id: WorkerId }
   | { readonly _tag: "renewed"; readonly lease: Lease }
   | { readonly _tag: "released"; readonly queen: QueenId }
 
@@ -143,6 +144,16 @@ const make = (options: HiveClientTestOptions) => {
         ask("worker", () => hive.workers.find(({ worker }) => worker.id === id)),
         (found) => (found === undefined ? new WorkerNotFound({ worker_id: id }) : Effect.succeed(found))
       ),
+    stopWorker: (_, id) =>
+      Effect.zipRight(
+        check,
+        Effect.suspend(() => {
+          const left = hive.workers.filter(({ worker }) => worker.id !== id)
+          if (left.length === hive.workers.length) return new WorkerNotFound({ worker_id: id })
+          hive = { ...hive, workers: left }
+          return note({ _tag: "stopped", id })
+        })
+      ),
     spawn,
     plan: (_, request) => Effect.as(check, hive.plan(request)),
     models: (_, provider) =>
@@ -193,7 +204,8 @@ const make = (options: HiveClientTestOptions) => {
   return Context.make(HiveClient, client).pipe(Context.add(HiveClientTest, control))
 }
 
-const spawned = (
+/** The worker that a spawn comes to, the n-th. */
+export const spawned = (
   node: HiveAddress["node"],
   { model, backend, device, slots }: SpawnRequest,
   n: number

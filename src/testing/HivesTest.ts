@@ -2,9 +2,11 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { ConnectHiveError } from "../domain/errors/Phases.js"
 import { TunnelFailed } from "../domain/errors/Ssh.js"
+import type { HiveConnection } from "../domain/Hive.js"
 import type { NodeName } from "../domain/Ids.js"
 import { isLocal } from "../domain/Node.js"
 import { version } from "../domain/Version.js"
@@ -14,6 +16,8 @@ import { makeJournal } from "./journal.js"
 /** How connecting and reaching go; by default they do. */
 export interface HivesTestOptions {
   readonly fault?: ConnectHiveError | null
+  /** Whether hives run before they are asked for; by default they do. */
+  readonly running?: boolean
   /** Why no tunnel can be opened. */
   readonly tunnel_fault?: string | null
 }
@@ -37,16 +41,25 @@ export class HivesTest extends Context.Tag("rbee/HivesTest")<
     Layer.effectContext(Effect.sync(() => make(options)))
 }
 
-const make = ({ fault = null, tunnel_fault = null }: HivesTestOptions) => {
+const connectionTo = (node: NodeName): HiveConnection => ({
+  address: { node, url: "http://127.0.0.1:9200", token: Redacted.make("hive-token") },
+  version,
+  started: true
+})
+
+const make = ({ fault = null, running = true, tunnel_fault = null }: HivesTestOptions) => {
   const { note, entries } = makeJournal<HivesEvent>()
   const hives = Hives.of({
     connect: ({ node_name: node }) =>
       Effect.gen(function* () {
         if (fault !== null) return yield* Effect.fail(fault)
         yield* note({ _tag: "connected", node })
-        const address = { node, url: "http://127.0.0.1:9200", token: Redacted.make("hive-token") }
-        return { address, version, started: true }
+        return connectionTo(node)
       }),
+    running: ({ node_name }) =>
+      fault !== null
+        ? Effect.fail(fault)
+        : Effect.succeed(running ? Option.some(connectionTo(node_name)) : Option.none()),
     release: (node) => note({ _tag: "released", node }),
     reach: (node, url) =>
       Effect.gen(function* () {

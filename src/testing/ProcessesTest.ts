@@ -156,6 +156,11 @@ const make = (options: ProcessesTestOptions, scope: Scope.Scope) => {
           })
     }),
     isAlive: (identity) => Effect.sync(() => Option.isSome(find(identity))),
+    watch: (identity) =>
+      Option.match(find(identity), {
+        onNone: () => Effect.succeed({ code: null, signal: null }),
+        onSome: ({ exit }) => Effect.as(Deferred.await(exit), { code: null, signal: null })
+      }),
     stop: Effect.fn("Processes.stop")(function* (identity, grace) {
       const found = find(identity)
       const how: Stopped = Option.isNone(found) ? "gone" : yield* endIt(found.value, grace)

@@ -10,16 +10,19 @@ import * as Stream from "effect/Stream"
 import { NodeAlreadyExists, NodeNotFound, QueenUnreachable } from "../domain/errors/Hive.js"
 import type { RbeeError } from "../domain/errors/index.js"
 import { SshKeyLocked } from "../domain/errors/Ssh.js"
+import { WorkerNotFound } from "../domain/errors/Worker.js"
 import type { NodePreflight } from "../domain/Hive.js"
-import { type NodeName, WorkerId } from "../domain/Ids.js"
+import { localhost, type NodeName, WorkerId } from "../domain/Ids.js"
 import type { ModelEntry } from "../domain/Model.js"
 import { Narration } from "../domain/Narration.js"
 import type { Installed, InstallSource, NewNode, NodeChanges, NodeRecord } from "../domain/Node.js"
+import type { NodeOverview } from "../domain/NodeOverview.js"
+import { toldByHive } from "../domain/PoolWorker.js"
 import type { InferenceTask, TaskEvent, WorkerEvent } from "../domain/Task.js"
 import { version } from "../domain/Version.js"
-import { builtInWorkerType } from "../domain/Worker.js"
+import { builtInWorkerType, type WorkerInfo } from "../domain/Worker.js"
 import { type QueenAddress, QueenClient } from "../services/QueenClient.js"
-import { cpuOnly } from "./HiveClientTest.js"
+import { cpuOnly, spawned } from "./HiveClientTest.js"
 import { makeJournal } from "./journal.js"
 import { plenty, testEntry, testInfo, testPlan } from "./testModels.js"
 
@@ -95,10 +98,27 @@ const defaults: Required<QueenClientTestOptions> = {
   onShutdown: () => Effect.void
 }
 
+/** What a queen tells of her nodes, of which all that have workers have a hive. */
+const overviewOf = (
+  version: string,
+  workers: ReadonlyArray<WorkerInfo>,
+  node: NodeName | null
+): ReadonlyArray<NodeOverview> =>
+  (node === null ? [...new Set([localhost, ...workers.map((worker) => worker.node)])] : [node]).map((name) => ({
+    node: name,
+    status: "reachable",
+    problem: null,
+    hive: { version },
+    workers: workers.filter((worker) => worker.node === name),
+    models: [],
+    resources: plenty
+  }))
+
 const make = (options: QueenClientTestOptions) => {
   let queen = { ...defaults, ...options }
   const nodes = new Map<NodeName, NodeRecord>(queen.nodes.map((node) => [node.node_name, node]))
   const models = new Map<string, ModelEntry>()
+  let workers: ReadonlyArray<WorkerInfo> = []
   const { note, entries } = makeJournal<QueenCall>()
 
   /** What goes by SSH needs every key that a node may take. */
@@ -213,6 +233,24 @@ const make = (options: QueenClientTestOptions) => {
           return entry
         })
       ),
+    workers: (_, node) =>
+      Effect.sync(() => workers.filter((worker) => node === null || worker.node === node).map(toldByHive)),
+    overview: (_, node) => Effect.sync(() => overviewOf(queen.version, workers, node)),
+    spawnWorker: (_, node, request) =>
+      bySsh(() =>
+        Stream.sync(() => {
+          const { worker } = spawned(node, request, workers.length + 1)
+          workers = [...workers, worker]
+          return { worker }
+        })
+      ),
+    stopWorker: (_, id) =>
+      Stream.suspend(() => {
+        const left = workers.filter((worker) => worker.id !== id)
+        if (left.length === workers.length) return Stream.fail(new WorkerNotFound({ worker_id: id }))
+        workers = left
+        return Stream.make(narrate(`Worker ${id} is stopped`))
+      }),
     unlock,
     shutdown: (address) =>
       Stream.unwrap(

@@ -24,6 +24,8 @@ const timeouts: Timeouts = {
   cancel: Duration.seconds(5),
   drain: Duration.seconds(30),
   heartbeat: Duration.seconds(30),
+  health_check: Duration.seconds(30),
+  worker_idle: Duration.minutes(5),
   lease: Duration.minutes(2)
 }
 
@@ -38,6 +40,7 @@ export const testSettings = ({
   queen: { host: "127.0.0.1", port: 8080, database: "/home/rbee/beehives.db" },
   hive: { host: "127.0.0.1", port: 9200 },
   worker: { port_start: 8001, port_end: 8999 },
+  worker_source: null,
   remote: { binary_path: null },
   auth: { token: Option.none(), file: null },
   user: { home: "/home/user", ssh_agent: null },

@@ -9,10 +9,12 @@ import { WorkerId } from "../domain/Ids.js"
 import type { ModelEntry } from "../domain/Model.js"
 import type { NodeRecord } from "../domain/Node.js"
 import type { HostedWorker, ReadyReport, WorkerInfo } from "../domain/Worker.js"
+import type { WorkerBinaryEntry } from "../domain/WorkerBinary.js"
 import type { CpuLoad } from "../services/Cpu.js"
 import type { Ram } from "../services/Memory.js"
 import type { LaunchOptions } from "../services/Processes.js"
 import { ReadyCalls } from "../services/ReadyCalls.js"
+import { BuildsTest, type BuildsTestOptions } from "./BuildsTest.js"
 import { idleCpu, layerCpuTest } from "./CpuTest.js"
 import { DaemonsTest, type DaemonsTestOptions } from "./DaemonsTest.js"
 import { DiskTest } from "./DiskTest.js"
@@ -31,6 +33,7 @@ import { NarratorTest } from "./NarratorTest.js"
 import { NodeRegistryTest } from "./NodeRegistryTest.js"
 import { PackagerTest, type PackagerTestOptions } from "./PackagerTest.js"
 import { PartialResultsTest } from "./PartialResultsTest.js"
+import { layerPoolWorkersTest } from "./PoolWorkersTest.js"
 import { ProcessesTest, type ProcessesTestOptions, type TestProcess } from "./ProcessesTest.js"
 import { QueenClientTest, type QueenClientTestOptions } from "./QueenClientTest.js"
 import { layerReadyCallsTest } from "./ReadyCallsTest.js"
@@ -40,9 +43,10 @@ import { SshTest, type TestHost } from "./SshTest.js"
 import { layerTokensTest } from "./TokensTest.js"
 import { plenty } from "./testModels.js"
 import { layerVersionsTest } from "./VersionsTest.js"
+import { WorkerBinariesTest } from "./WorkerBinariesTest.js"
 import { WorkerClientTest, type WorkerClientTestOptions } from "./WorkerClientTest.js"
 import { WorkerFilesTest } from "./WorkerFilesTest.js"
-import { layerHiveWorkersTest, layerPoolWorkersTest } from "./WorkerRegistryTest.js"
+import { layerHiveWorkersTest } from "./WorkerRegistryTest.js"
 import { WorkerSelfTest } from "./WorkerSelfTest.js"
 
 /** What the node has besides its GPUs. */
@@ -64,6 +68,10 @@ export interface TestWorld extends Partial<NodeFigures> {
   readonly files?: Readonly<Record<string, TestFile>>
   /** What the model hub has, by its reference. */
   readonly hub?: Readonly<Record<string, TestDownload>>
+  /** The hive's table of worker binaries. */
+  readonly worker_binaries?: ReadonlyArray<WorkerBinaryEntry>
+  /** What can be built there. */
+  readonly builds?: BuildsTestOptions
   readonly settings?: SettingsOverrides
   /** What the machine does; a worker that is launched loads its model and calls the hive, unless this says otherwise. */
   readonly processes?: ProcessesTestOptions
@@ -188,6 +196,8 @@ const layer = (world: TestWorld) => {
     ReservationsTest.layer,
     layerDownloadsTest,
     ModelCatalogTest.layer(world.models),
+    WorkerBinariesTest.layer(world.worker_binaries),
+    BuildsTest.layer(world.builds),
     Layer.provideMerge(ModelHubTest.layer(world.hub), ModelFilesTest.layer(filesOf(world))),
     layerHiveWorkersTest(world.workers),
     layerQueens(world.queen).pipe(

@@ -28,6 +28,7 @@ export interface WorkerClientTestOptions {
   readonly reachable?: boolean
   readonly state?: WorkerState
   readonly slots_available?: number
+  readonly tokens_generated?: number
   /** The answer's tokens. */
   readonly script?: ReadonlyArray<string>
   /** The time before the first token, and before each of the others. */
@@ -74,6 +75,7 @@ const defaults: Required<WorkerClientTestOptions> = {
   reachable: true,
   state: "idle",
   slots_available: 1,
+  tokens_generated: 0,
   script: ["Once", " upon", " a", " time"],
   first_token_after: 0,
   token_delay: 0,
@@ -103,7 +105,11 @@ const make = (options: WorkerClientTestOptions) => {
 
   const client = WorkerClient.of({
     ping: () => check,
-    status: () => Effect.as(check, { state: worker.state, slots_available: worker.slots_available }),
+    status: () =>
+      Effect.map(check, () => {
+        const { state, slots_available, tokens_generated } = worker
+        return { state, slots_available, tokens_generated }
+      }),
     loading: () =>
       Stream.unwrap(
         Effect.map(check, () =>

@@ -5,8 +5,9 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type { WorkerId } from "../domain/Ids.js"
 import { version } from "../domain/Version.js"
-import { builtInWorkerType, type HostedWorker, type WorkerBinary } from "../domain/Worker.js"
-import { WorkerFiles } from "../services/WorkerFiles.js"
+import { builtInWorkerType, type WorkerBinary } from "../domain/Worker.js"
+import type { WorkerBinaryEntry } from "../domain/WorkerBinary.js"
+import { type RecordedWorker, WorkerFiles } from "../services/WorkerFiles.js"
 
 /** The worker of this package. */
 export const builtInWorker: WorkerBinary = {
@@ -16,6 +17,12 @@ export const builtInWorker: WorkerBinary = {
   features: []
 }
 
+/** The same as catalogs show it. */
+export const builtInWorkerEntry: WorkerBinaryEntry = {
+  ...{ id: "built-in", worker_type: builtInWorkerType, version, binary_path: "/usr/local/bin/rbee" },
+  ...{ features: [], built_at_unix: 1_700_000_000 }
+}
+
 /** The tests' side of {@link WorkerFiles}. */
 export class WorkerFilesTest extends Context.Tag("rbee/WorkerFilesTest")<
   WorkerFilesTest,
@@ -23,7 +30,7 @@ export class WorkerFilesTest extends Context.Tag("rbee/WorkerFilesTest")<
     /** The key in that file, while it is there. */
     readonly keyIn: (path: string) => Effect.Effect<Redacted.Redacted | undefined>
     /** The workers on record. */
-    readonly recorded: Effect.Effect<ReadonlyArray<HostedWorker>>
+    readonly recorded: Effect.Effect<ReadonlyArray<Omit<RecordedWorker, "api_key">>>
     /** The paths of all keys and records. */
     readonly paths: Effect.Effect<ReadonlyArray<string>>
   }
@@ -34,16 +41,23 @@ export class WorkerFilesTest extends Context.Tag("rbee/WorkerFilesTest")<
 
 const make = () => {
   const keys = new Map<string, Redacted.Redacted>()
-  const records = new Map<string, HostedWorker>()
+  const records = new Map<string, Omit<RecordedWorker, "api_key">>()
   const keyPath = (id: WorkerId) => `/home/rbee/run/${id}.key`
   const recordPath = (id: WorkerId) => `/home/rbee/run/${id}.json`
   const files = WorkerFiles.of({
     builtIn: builtInWorker,
+    builtInEntry: builtInWorkerEntry,
     writeKey: (id, key) =>
       Effect.sync(() => {
         keys.set(keyPath(id), key)
         return keyPath(id)
       }),
+    recorded: Effect.sync(() =>
+      [...records.values()].flatMap((record) => {
+        const api_key = keys.get(keyPath(record.worker.id))
+        return api_key === undefined ? [] : [{ ...record, api_key }]
+      })
+    ),
     record: (hosted) => Effect.sync(() => void records.set(recordPath(hosted.worker.id), hosted)),
     logPath: (id) => `/home/rbee/logs/worker-${id}.log`,
     remove: (id) =>

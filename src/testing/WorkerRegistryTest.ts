@@ -1,5 +1,4 @@
-/** The tables of workers in memory: the hive's own, and the queen's view of all. */
-import * as Context from "effect/Context"
+/** The hive's table of its workers, in memory. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
@@ -8,7 +7,7 @@ import { WorkerAlreadyRegistered, WorkerNotFound } from "../domain/errors/Worker
 import type { HiveEvent } from "../domain/Hive.js"
 import type { WorkerId } from "../domain/Ids.js"
 import type { HostedWorker, WorkerInfo } from "../domain/Worker.js"
-import { HiveWorkers, PoolWorkers } from "../services/WorkerRegistry.js"
+import { HiveWorkers } from "../services/WorkerRegistry.js"
 
 const makeHive = (given: ReadonlyArray<HostedWorker>) =>
   Effect.map(PubSub.unbounded<HiveEvent>(), (events) => {
@@ -59,23 +58,3 @@ const makeHive = (given: ReadonlyArray<HostedWorker>) =>
 /** A hive's table, with these workers. It keeps no journal: what it holds is what happened to it. */
 export const layerHiveWorkersTest = (workers: ReadonlyArray<HostedWorker> = []): Layer.Layer<HiveWorkers> =>
   Layer.effect(HiveWorkers, makeHive(workers))
-
-/** A queen's table, with these workers. */
-export const layerPoolWorkersTest = (workers: ReadonlyArray<WorkerInfo> = []): Layer.Layer<PoolWorkers> =>
-  Layer.effectContext(
-    Effect.sync(() => {
-      const table = new Map<WorkerId, WorkerInfo>(workers.map((worker) => [worker.id, worker]))
-      const put = (worker: WorkerInfo) => void table.set(worker.id, worker)
-      const pool = PoolWorkers.of({
-        replace: (node, known) =>
-          Effect.sync(() => {
-            for (const { id, node: on } of [...table.values()]) if (on === node) table.delete(id)
-            known.forEach(put)
-          }),
-        put: (worker) => Effect.sync(() => put(worker)),
-        remove: (id) => Effect.sync(() => void table.delete(id)),
-        list: Effect.sync(() => [...table.values()])
-      })
-      return Context.make(PoolWorkers, pool)
-    })
-  )

@@ -8,7 +8,9 @@ import { models } from "../../src/cli/commands/models.js"
 import { plan } from "../../src/cli/commands/plan.js"
 import { queen } from "../../src/cli/commands/queen.js"
 import { setup } from "../../src/cli/commands/setup.js"
+import { status } from "../../src/cli/commands/status.js"
 import { worker } from "../../src/cli/commands/worker.js"
+import { workers } from "../../src/cli/commands/workers.js"
 import { pageFor, pages, renderPage } from "../../src/cli/help.js"
 
 /** The names of a group's commands. The groups' types differ, and only the names matter here. */
@@ -18,9 +20,12 @@ const namesOf = <Name extends string, R, E, A>(command: Command.Command<Name, R,
 
 const groups: Readonly<Record<string, ReadonlyArray<string>>> = {
   "": namesOf(
-    Command.make("rbee").pipe(Command.withSubcommands([infer, plan, setup, models, catalog, queen, hive, worker]))
+    Command.make("rbee").pipe(
+      Command.withSubcommands([infer, plan, setup, workers, models, catalog, status, queen, hive, worker])
+    )
   ),
   setup: namesOf(setup),
+  workers: namesOf(workers),
   models: namesOf(models),
   catalog: namesOf(catalog),
   queen: namesOf(queen),

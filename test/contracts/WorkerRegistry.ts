@@ -1,4 +1,4 @@
-/** What every table of workers does. */
+/** What every hive's table of workers does. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -6,10 +6,10 @@ import * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { WorkerAlreadyRegistered, WorkerNotFound } from "../../src/domain/errors/Worker.js"
-import { NodeName, WorkerId } from "../../src/domain/Ids.js"
-import { HiveWorkers, PoolWorkers } from "../../src/services/WorkerRegistry.js"
+import { WorkerId } from "../../src/domain/Ids.js"
+import { HiveWorkers } from "../../src/services/WorkerRegistry.js"
 import { failsWith } from "../support/assertFails.js"
-import { hosted, workerInfo, workstation } from "../support/samples.js"
+import { hosted, workerInfo } from "../support/samples.js"
 
 const one = WorkerId.make("w-1")
 const two = WorkerId.make("w-2")
@@ -107,44 +107,6 @@ export const hiveWorkersContract = (name: string, layer: Layer.Layer<HiveWorkers
           assert.strictEqual(yield* workers.watchers, 0)
         })
       )
-    )
-  })
-}
-
-/** The suite of a queen's table; the layer begins empty at every use. */
-export const poolWorkersContract = (name: string, layer: Layer.Layer<PoolWorkers>): void => {
-  const attic = NodeName.make("attic")
-  const ids = Effect.flatMap(PoolWorkers, ({ list }) =>
-    Effect.map(list, (workers) => workers.map(({ id, node }) => `${node}/${id}`).sort())
-  )
-  const worker = (node: NodeName, id: string) => workerInfo({ node, id: WorkerId.make(id) })
-
-  describe(`PoolWorkers: ${name}`, () => {
-    it.effect("what a hive says replaces what is known of its node, and of no other", () =>
-      Effect.gen(function* () {
-        const pool = yield* PoolWorkers
-        yield* pool.replace(workstation, [worker(workstation, "a"), worker(workstation, "b")])
-        yield* pool.replace(attic, [worker(attic, "c")])
-        yield* pool.replace(workstation, [worker(workstation, "b"), worker(workstation, "d")])
-        assert.deepStrictEqual(yield* ids, ["attic/c", "workstation/b", "workstation/d"])
-        yield* pool.replace(workstation, [])
-        assert.deepStrictEqual(yield* ids, ["attic/c"])
-      }).pipe(Effect.provide(layer))
-    )
-
-    it.effect("one worker's newest state counts", () =>
-      Effect.gen(function* () {
-        const pool = yield* PoolWorkers
-        yield* pool.put(worker(attic, "a"))
-        yield* pool.put({ ...worker(attic, "a"), state: "busy" })
-        assert.deepStrictEqual(
-          (yield* pool.list).map(({ state }) => state),
-          ["busy"]
-        )
-        yield* pool.remove(WorkerId.make("a"))
-        yield* pool.remove(WorkerId.make("a"))
-        assert.deepStrictEqual(yield* pool.list, [])
-      }).pipe(Effect.provide(layer))
     )
   })
 }

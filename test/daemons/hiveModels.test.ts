@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import { HiveApi } from "../../src/api/HiveApi.js"
 import { StopLive } from "../../src/daemons/daemon.js"
+import { BinariesHandlers } from "../../src/daemons/hive/binaries.js"
 import { CallbackUrlLive } from "../../src/daemons/hive/callback.js"
 import { NodeHandlers, OpenHandlers, WorkersHandlers } from "../../src/daemons/hive/handlers.js"
 import { leasesLive } from "../../src/daemons/hive/leases.js"
@@ -52,6 +53,7 @@ const hive = (world: Layer.Layer<TestServices>) =>
           OpenHandlers,
           NodeHandlers,
           WorkersHandlers,
+          BinariesHandlers,
           ModelsHandlers,
           HttpApiBuilder.middleware(HiveApi, guarded)
         ]),

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -10,12 +11,15 @@ import * as TestClock from "effect/TestClock"
 import { HiveKeeping, hivesLive } from "../../src/daemons/queen/hives.js"
 import { HiveUnreachable } from "../../src/domain/errors/Hive.js"
 import { HiveStarted } from "../../src/domain/Hive.js"
-import { QueenId } from "../../src/domain/Ids.js"
+import { localhost, QueenId } from "../../src/domain/Ids.js"
+import { localhostNode } from "../../src/domain/Node.js"
 import { Hives } from "../../src/services/Hives.js"
 import { NodeRegistry } from "../../src/services/NodeRegistry.js"
 import type { CommandResult } from "../../src/services/Ssh.js"
 import { PoolWorkers } from "../../src/services/WorkerRegistry.js"
+import { DaemonsTest } from "../../src/testing/DaemonsTest.js"
 import { HiveClientTest } from "../../src/testing/HiveClientTest.js"
+import { ProcessesTest } from "../../src/testing/ProcessesTest.js"
 import { SshTest } from "../../src/testing/SshTest.js"
 import { TestRbee, type TestServices, type TestWorld } from "../../src/testing/TestRbee.js"
 import { handle, node, workstation } from "../support/samples.js"
@@ -253,6 +257,88 @@ describe("a link that is lost", () => {
       yield* TestClock.adjust("60 seconds")
       assert.deepStrictEqual(yield* workers, [])
       assert.strictEqual(yield* refusal, "SshHostKeyMismatch")
+    }).pipe(withHives())
+  )
+})
+
+describe("a hive that is only looked for", () => {
+  const look = (where = node()) => Effect.flatMap(Hives, (hives) => hives.running(where))
+
+  it.effect("is none where none is held: nothing is started, and no machine is connected to", () =>
+    Effect.gen(function* () {
+      assert.isTrue(Option.isNone(yield* look()))
+      assert.isTrue(Option.isNone(yield* look(localhostNode)))
+      assert.deepStrictEqual(yield* Effect.flatMap(SshTest, (ssh) => ssh.journal), [])
+      assert.strictEqual(yield* calls("renewed"), 0)
+    }).pipe(withHives())
+  )
+
+  it.effect("is the one that is held", () =>
+    Effect.gen(function* () {
+      const connection = yield* connect
+      assert.deepStrictEqual(yield* look(), Option.some(connection))
+      assert.strictEqual(yield* startsAsked, 1)
+    }).pipe(withHives())
+  )
+
+  it.effect("while its link is lost fails as the link does, and is none once it is gone", () =>
+    Effect.gen(function* () {
+      const ssh = yield* SshTest
+      const hive = yield* HiveClientTest
+      yield* connect
+      yield* settle
+      yield* ssh.change("workstation.lan", { fault: "timeout" })
+      yield* cutLink
+      yield* TestClock.adjust("60 seconds")
+      assert.strictEqual((yield* Effect.flip(look()))._tag, "SshConnectionTimeout")
+      yield* hive.change({ fault: new HiveUnreachable({ node: workstation, attempts: 3, reason: "ECONNREFUSED" }) })
+      yield* ssh.change("workstation.lan", { fault: null })
+      assert.isTrue(Option.isNone(yield* look()))
+      assert.strictEqual(yield* startsAsked, 1)
+    }).pipe(withHives())
+  )
+
+  /** A hive of this machine that a queen before us left running. */
+  const left = Effect.gen(function* () {
+    const { identity } = yield* (yield* ProcessesTest).begin()
+    const token = Option.some(Redacted.make("hive-token"))
+    yield* (yield* DaemonsTest).recorded("hive", { identity, host: "127.0.0.1", port: 9200, token })
+    return identity.pid
+  })
+  const here: TestWorld = {
+    hive: { workers: [handle({ node: localhost })] },
+    processes: { run: () => Effect.succeed(done(started)) }
+  }
+
+  it.effect("on this machine is also one that nobody asked for yet; its workers are known from then on", () =>
+    Effect.gen(function* () {
+      const pid = yield* left
+      assert.isTrue(Option.isSome(yield* look(localhostNode)))
+      yield* settle
+      assert.deepStrictEqual(yield* workers, ["w-1"])
+      assert.strictEqual(yield* calls("renewed"), 2) // claimed, and kept
+      yield* (yield* ProcessesTest).end(pid, { code: 0, signal: null }) // the queen's end waits for it
+    }).pipe(withHives(here))
+  )
+
+  it.effect("on this machine is none that does not answer: it is not replaced for that", () =>
+    Effect.gen(function* () {
+      yield* left
+      assert.isTrue(Option.isNone(yield* look(localhostNode)))
+      assert.strictEqual(yield* calls("renewed"), 0)
+    }).pipe(
+      withHives({
+        ...here,
+        hive: { fault: new HiveUnreachable({ node: localhost, attempts: 3, reason: "no answer" }) }
+      })
+    )
+  )
+
+  it.effect("is none for a queen that gives her hives up", () =>
+    Effect.gen(function* () {
+      yield* connect
+      yield* Effect.flatMap(HiveKeeping, ({ releaseAll }) => releaseAll)
+      assert.isTrue(Option.isNone(yield* look()))
     }).pipe(withHives())
   )
 })

@@ -1,75 +1,26 @@
 /** The queen's endpoints for her nodes' models and for plans, over real HTTP, with hives of doubles behind her. */
-import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import { assert, describe, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { QueenApi } from "../../src/api/QueenApi.js"
-import { StopLive } from "../../src/daemons/daemon.js"
-import { OpenHandlers, RegistryHandlers, TasksHandlers } from "../../src/daemons/queen/handlers.js"
-import { HiveKeeping } from "../../src/daemons/queen/hives.js"
-import { ModelsHandlers } from "../../src/daemons/queen/models.js"
 import { NodeNotFound } from "../../src/domain/errors/Hive.js"
 import { ModelNotFound } from "../../src/domain/errors/Model.js"
 import { InsufficientRam } from "../../src/domain/errors/Resource.js"
 import { NodeName } from "../../src/domain/Ids.js"
 import { ModelEntry } from "../../src/domain/Model.js"
 import { ModelInfo, SpawnPlan } from "../../src/domain/Plan.js"
-import { authLive } from "../../src/layers/http/AuthLive.js"
-import { DrainLive } from "../../src/layers/http/Drain.js"
-import { guarded } from "../../src/layers/http/Edge.js"
-import { serve } from "../../src/layers/http/HttpServerLive.js"
 import { QueenClientHttp } from "../../src/layers/http/QueenClientHttp.js"
 import { QueenClient } from "../../src/services/QueenClient.js"
 import { HiveClientTest } from "../../src/testing/HiveClientTest.js"
 import { HivesTest } from "../../src/testing/HivesTest.js"
-import { TestRbee, type TestWorld } from "../../src/testing/TestRbee.js"
 import { testEntry, testInfo, testPlan } from "../../src/testing/testModels.js"
 import { assertFails, failsWith } from "../support/assertFails.js"
-import { type Asked, askAt, eventsIn, isRefusal, onFreePort, serverKey, wantsEvents } from "../support/http.js"
-import { handle, node, ref, spawnRequest, task, workstation } from "../support/samples.js"
+import { eventsIn, isRefusal, serverKey, wantsEvents } from "../support/http.js"
+import { ask, Queen, withQueen } from "../support/queen.js"
+import { handle, ref, spawnRequest, task, workstation } from "../support/samples.js"
 
-/** Where the queen under test is. */
-class Queen extends Context.Tag("test/Queen")<Queen, { readonly port: number }>() {}
-
-const queen = (world: TestWorld) =>
-  Layer.unwrapScoped(
-    Effect.map(onFreePort, ({ options, port }) => {
-      const graph = serve(options).pipe(
-        Layer.provide(HttpApiBuilder.api(QueenApi)),
-        Layer.provide([
-          OpenHandlers,
-          RegistryHandlers,
-          ModelsHandlers,
-          TasksHandlers,
-          HttpApiBuilder.middleware(QueenApi, guarded)
-        ]),
-        Layer.provide(authLive("queen-rbee", Effect.succeedSome(serverKey))),
-        Layer.provide(Layer.succeed(HiveKeeping, { releaseAll: Effect.void })),
-        Layer.provideMerge(Layer.mergeAll(DrainLive, StopLive)),
-        Layer.provideMerge(TestRbee.with(world))
-      )
-      const listening = Layer.effect(
-        Queen,
-        Effect.map(port, (port) => ({ port }))
-      )
-      return Layer.provideMerge(listening, graph)
-    })
-  ).pipe(Layer.orDie, Layer.provide(Logger.minimumLogLevel(LogLevel.None)))
-
-/** Runs a test with a queen of such a pool, in which the workstation is known. */
-const withQueen =
-  (given: TestWorld = {}) =>
-  <A, E>(test: Effect.Effect<A, E, Layer.Layer.Success<ReturnType<typeof queen>>>): Effect.Effect<A, E> =>
-    Effect.provide(test, queen({ nodes: [node()], ...given }))
-
-const ask = (path: string, asked?: Asked) => Effect.flatMap(Queen, ({ port }) => askAt(port)(path, asked))
 const model = ref("hf:org/repo")
 const base = "/v1/nodes/workstation/models"
 const list = (headers = {}, query = "") => ask(`${base}/list${query}`, { headers })

@@ -212,6 +212,7 @@ const table: ReadonlyArray<readonly [Tag, string | ReadonlyArray<string>, number
   ["BodyTooLarge", "BODY_TOO_LARGE", 413],
   ["RouteNotFound", "ROUTE_NOT_FOUND", 404],
   ["WorkerNotFound", "WORKER_NOT_FOUND", 404],
+  ["WorkerStateConflict", "WORKER_STATE_CONFLICT", 409],
   ["ModelInUse", "MODEL_IN_USE", 409],
   ["DownloadNotFound", "DOWNLOAD_NOT_FOUND", 404],
   ["HiveStartFailed", "HIVE_START_FAILED", 502],

@@ -6,6 +6,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Utils from "effect/Utils"
 import { DownloadEvent } from "../../src/api/HiveApi.js"
+import { SpawnedEvent, StoppedEvent } from "../../src/api/PoolApi.js"
 import {
   InstallEvent,
   ModelEvent,
@@ -27,7 +28,9 @@ import { ModelEntry } from "../../src/domain/Model.js"
 import { DemoModel } from "../../src/domain/ModelRef.js"
 import { Narration, Progress, Report } from "../../src/domain/Narration.js"
 import { Detection, Installed, localhostNode, NewNode, NodeChanges, NodeRecord } from "../../src/domain/Node.js"
+import { NodeOverview } from "../../src/domain/NodeOverview.js"
 import { ModelInfo, SpawnPlan, TaskPlan } from "../../src/domain/Plan.js"
+import { PoolWorker } from "../../src/domain/PoolWorker.js"
 import { ProcessIdentity } from "../../src/domain/Process.js"
 import { InferenceTask, TaskEvent, TaskWorker } from "../../src/domain/Task.js"
 import { ListenPort, Port } from "../../src/domain/Units.js"
@@ -106,6 +109,10 @@ describe("comes back as it was sent", () => {
   survives("WorkerBinary", WorkerBinary)
   survives("WorkerInfo", WorkerInfo)
   survives("WorkerHandle", WorkerHandle)
+  survives("PoolWorker", PoolWorker)
+  survives("NodeOverview", NodeOverview)
+  survives("SpawnedEvent", SpawnedEvent)
+  survives("StoppedEvent", StoppedEvent)
 
   it("the built-in node, too", () => {
     assertSame(Schema.decodeUnknownSync(NodeRecord)(Schema.encodeSync(NodeRecord)(localhostNode)), localhostNode)

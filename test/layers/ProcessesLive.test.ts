@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -111,9 +112,12 @@ describe("ProcessesLive.launch", () => {
         )
         yield* until(() => Fs.readFileSync(logOf(folder), "utf8") === "begun\n")
         assert.isTrue(yield* processes.isAlive(identity))
+        const watching = yield* Effect.fork(processes.watch(identity))
         // We are not its parent, and can still see it through to its end.
+        assert.isNull(watching.unsafePoll())
         assert.strictEqual(yield* processes.stop(identity, grace), "stopped")
         assert.isFalse(yield* processes.isAlive(identity))
+        assert.deepStrictEqual(yield* Fiber.join(watching), { code: null, signal: null })
       })
     )
   )

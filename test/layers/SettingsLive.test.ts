@@ -116,6 +116,22 @@ describe("SettingsLive", () => {
     })
   )
 
+  it.live("what workers are built from: nothing, unless a repository is named (WP-5)", () =>
+    Effect.gen(function* () {
+      const sourceOf = (env: Readonly<Record<string, string>>, toml?: string) =>
+        Effect.map(settingsOf(env, toml), ({ worker_source }) => worker_source)
+      const url = "https://example.org/workers.git"
+      assert.isNull(yield* sourceOf({}))
+      assert.isNull(yield* sourceOf({ RBEE_WORKER_GIT_BRANCH: "next" }))
+      assert.deepStrictEqual(yield* sourceOf({ RBEE_WORKER_GIT_REPO_URL: url }), { url, branch: "main" })
+      assert.deepStrictEqual(
+        yield* sourceOf({ RBEE_WORKER_GIT_BRANCH: "next" }, `[worker]\ngit_repo_url = "${url}"\ngit_branch = "old"`),
+        { url, branch: "next" }
+      )
+      assert.include(yield* complaintOf({ RBEE_WORKER_GIT_REPO_URL: "ext::sh -c id" }), "a git URL")
+    })
+  )
+
   it.live("a file that is named is taken instead of the usual one", () =>
     Effect.gen(function* () {
       const folder = yield* tempDir

@@ -143,6 +143,21 @@ describe("WorkerFilesLive", () => {
     )
   )
 
+  it.live("what is on record is found again with its key; what is damaged, or has none, is not (Gap-F6)", () =>
+    withHome((files, home) =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* files.recorded, [])
+        yield* files.writeKey(id, Redacted.make("key-1"))
+        yield* files.record(hosted())
+        yield* files.record(hosted({ id: WorkerId.make("w-2") }))
+        Fs.writeFileSync(Path.join(home, "run", "w-3.json"), "{")
+        Fs.writeFileSync(Path.join(home, "run", "hive.json"), "{}")
+        const { exit: _, ...expected } = hosted()
+        assert.deepStrictEqual(yield* files.recorded, [expected])
+      })
+    )
+  )
+
   it.live("key and record are removed, the log stays; nothing else is left (LIFE-10)", () =>
     withHome((files, home) =>
       Effect.gen(function* () {

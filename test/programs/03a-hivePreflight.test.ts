@@ -53,8 +53,17 @@ describe("phase 3a: hivePreflight", () => {
     }).pipe(inWorld({ hive: { version: "0.1.9" } }))
   )
 
-  it.effect("a worker binary that is not there (EH-019a)", () =>
-    failsWith(preflight({ worker_type: "exotic" }), new WorkerBinaryNotFound({ worker_type: "exotic" })).pipe(inWorld())
+  it.effect("a hive without the worker of its own package (EH-019a)", () =>
+    failsWith(preflight(), new WorkerBinaryNotFound({ worker_type: "llm-worker-rbee" })).pipe(
+      inWorld({ hive: { worker_binaries: [] } })
+    )
+  )
+
+  it.effect("another worker that is not there yet is left to the hive to build (EH-019a)", () =>
+    Effect.gen(function* () {
+      yield* preflight({ worker_type: "exotic" })
+      assert.include(yield* lines, "No exotic there yet: the hive has to build it first")
+    }).pipe(inWorld())
   )
 
   it.effect("metal on Linux: the available ones are named, and the CPU does not step in (EH-009a)", () =>

@@ -117,7 +117,8 @@ describe("checkDatabases", () => {
         databases.map(({ database, exists, rows }) => [database, exists, rows]),
         [
           ["beehives.db", false, null],
-          ["models.db", true, 1]
+          ["models.db", true, 1],
+          ["workers.db", false, null]
         ]
       )
     }).pipe(withDatabases({ states: { "models.db": {} }, models: [there] }), inWorld({ models: [there] }))

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as TestClock from "effect/TestClock"
 import { HiveStartFailed, HiveUnreachable } from "../../src/domain/errors/Hive.js"
 import { localhost } from "../../src/domain/Ids.js"
 import { version } from "../../src/domain/Version.js"
@@ -121,4 +123,29 @@ describe("ensureHive", () => {
       inWorld({ daemons: { fault: () => "it ended at once" } })
     )
   )
+
+  describe("somebody else starts one at the same moment", () => {
+    const refused = "it ended at once\n  A hive runs in this home folder already (pid 7)"
+    const world = inWorld({ daemons: { fault: () => refused } })
+
+    it.effect("that one is taken, as soon as it listens", () =>
+      Effect.gen(function* () {
+        const ensuring = yield* Effect.fork(ensure)
+        yield* TestClock.adjust("3 seconds")
+        assert.isNull(ensuring.unsafePoll())
+        const pid = yield* running()
+        yield* TestClock.adjust("1 seconds")
+        const hive = yield* Fiber.join(ensuring)
+        assert.deepStrictEqual([hive.pid, Redacted.value(hive.token), hive.started], [pid, "its own", false])
+      }).pipe(world)
+    )
+
+    it.effect("and never comes to listen: ours failed, for that reason", () =>
+      Effect.gen(function* () {
+        const ensuring = yield* Effect.fork(Effect.flip(ensure))
+        yield* TestClock.adjust("1 minute")
+        assert.include((yield* Fiber.join(ensuring)).reason, "runs in this home folder already")
+      }).pipe(world)
+    )
+  })
 })

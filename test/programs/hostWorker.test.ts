@@ -13,6 +13,7 @@ import { hostWorker } from "../../src/programs/hostWorker.js"
 import { Reservations } from "../../src/services/Reservations.js"
 import { WorkerFiles } from "../../src/services/WorkerFiles.js"
 import { HiveWorkers } from "../../src/services/WorkerRegistry.js"
+import { BuildsTest } from "../../src/testing/BuildsTest.js"
 import { MemoryTest } from "../../src/testing/MemoryTest.js"
 import { ModelCatalogTest } from "../../src/testing/ModelCatalogTest.js"
 import { testGguf } from "../../src/testing/ModelFilesTest.js"
@@ -130,6 +131,22 @@ describe("hostWorker", () => {
     }).pipe(inWorld())
   )
 
+  it.effect("a worker type that is not there yet is built first, and once (WP-5)", () =>
+    Effect.gen(function* () {
+      for (const _ of [1, 2]) yield* host({ worker_type: "story-worker" })
+      assert.deepStrictEqual(
+        (yield* launches).map(({ command }) => command[0]),
+        Array.from({ length: 2 }, () => "/home/rbee/builds/story-worker/plain/story-worker")
+      )
+      assert.lengthOf(yield* (yield* BuildsTest).orders, 1)
+    }).pipe(
+      inWorld({
+        settings: { worker_source: { url: "file:///srv/workers.git", branch: "main" } },
+        builds: { sources: { "story-worker": {} } }
+      })
+    )
+  )
+
   it.effect("a model that is nowhere: nothing is started", () =>
     Effect.gen(function* () {
       yield* failsWith(
@@ -233,9 +250,10 @@ describe("hostWorker", () => {
   it.effect("a request that goes away once the worker is up leaves it in the registry, not in no list at all", () =>
     Effect.gen(function* () {
       const files = yield* WorkerFiles
+      // It is on record since its launch; that it is ready is what the disk takes its time for.
       const slowDisk = WorkerFiles.of({
         ...files,
-        record: (worker) => Effect.delay(files.record(worker), "1 second")
+        record: (record) => Effect.delay(files.record(record), record.worker.state === "idle" ? "1 second" : 0)
       })
       const hosting = yield* Effect.fork(Effect.provideService(host(), WorkerFiles, slowDisk))
       yield* TestClock.adjust("500 millis")

@@ -7,6 +7,7 @@ import { CatalogUnavailable } from "../../src/domain/errors/Hive.js"
 import type { RbeeError } from "../../src/domain/errors/index.js"
 import { InvalidModelFile, ModelNotFound } from "../../src/domain/errors/Model.js"
 import {
+  CudaToolkitMissing,
   CudaUnavailable,
   DeviceUnavailable,
   GpuTooHot,
@@ -14,6 +15,7 @@ import {
   InsufficientRam,
   VramExhausted
 } from "../../src/domain/errors/Resource.js"
+import { WorkerBinaryNotFound } from "../../src/domain/errors/Worker.js"
 import { localhost } from "../../src/domain/Ids.js"
 import { memoryBreakdown } from "../../src/domain/MemoryNeeds.js"
 import type { SpawnRequest } from "../../src/domain/Worker.js"
@@ -22,6 +24,7 @@ import { planSpawn } from "../../src/programs/planSpawn.js"
 import { readResources } from "../../src/programs/readResources.js"
 import { Reservations } from "../../src/services/Reservations.js"
 import { HiveWorkers } from "../../src/services/WorkerRegistry.js"
+import { BuildsTest } from "../../src/testing/BuildsTest.js"
 import { ModelCatalogTest } from "../../src/testing/ModelCatalogTest.js"
 import { ModelFilesTest, testGguf } from "../../src/testing/ModelFilesTest.js"
 import { ModelHubTest } from "../../src/testing/ModelHubTest.js"
@@ -61,6 +64,29 @@ const planned = <A, E>(test: Effect.Effect<A, E, TestServices>, world: TestWorld
   }).pipe(inWorld(world))
 
 describe("planSpawn tells what a spawn would do, and does none of it", () => {
+  const exotic = { worker_type: "exotic" }
+  const withSources: TestWorld = { settings: { worker_source: { url: "file:///srv/workers.git", branch: "main" } } }
+  const toolkitMissing = new CudaToolkitMissing()
+
+  it.effect("a worker that nothing says how to build", () =>
+    planned(
+      Effect.gen(function* () {
+        assertFails((yield* plan(exotic)).failure, new WorkerBinaryNotFound(exotic))
+      })
+    )
+  )
+
+  it.effect("a worker that could be built, and one that could not (EH-020b)", () =>
+    planned(
+      Effect.gen(function* () {
+        assert.isNull((yield* plan(exotic)).failure)
+        assertFails((yield* plan({ ...exotic, backend: "cuda" })).failure, toolkitMissing)
+        assert.deepStrictEqual(yield* (yield* BuildsTest).orders, [])
+      }),
+      withSources
+    )
+  )
+
   it.effect("a model that is on the node: its header, its needs, its place", () =>
     planned(
       Effect.gen(function* () {

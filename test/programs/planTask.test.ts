@@ -3,7 +3,6 @@ import * as Effect from "effect/Effect"
 import { HiveUnreachable, NodeNotFound } from "../../src/domain/errors/Hive.js"
 import { CudaUnavailable, InsufficientRam } from "../../src/domain/errors/Resource.js"
 import { SshHostUnknown } from "../../src/domain/errors/Ssh.js"
-import { WorkerBinaryNotFound } from "../../src/domain/errors/Worker.js"
 import { WorkerId } from "../../src/domain/Ids.js"
 import type { InferenceTask } from "../../src/domain/Task.js"
 import type { SpawnRequest } from "../../src/domain/Worker.js"
@@ -107,7 +106,6 @@ describe("planTask", () => {
   it.effect("a hive that cannot do it is not asked for a plan (phase 3a)", () =>
     Effect.gen(function* () {
       yield* failsWith(plan({ backend: "cuda" }), new CudaUnavailable({ reason: "nvidia-smi is not on this node" }))
-      yield* failsWith(plan({ worker_type: "exotic" }), new WorkerBinaryNotFound({ worker_type: "exotic" }))
     }).pipe(inWorld({ nodes, hive: { plan: () => assert.fail("a plan was asked for") } }))
   )
 })

@@ -10,6 +10,7 @@ import type { ModelEntry } from "../../src/domain/Model.js"
 import { type ModelRef, parseModelRef } from "../../src/domain/ModelRef.js"
 import type { NodeRecord } from "../../src/domain/Node.js"
 import type { PlacementRequest } from "../../src/domain/Placement.js"
+import { WorkerRegistration } from "../../src/domain/PoolWorker.js"
 import { ProcessIdentity } from "../../src/domain/Process.js"
 import { InferenceTask, type TaskWorker } from "../../src/domain/Task.js"
 import type { HostedWorker, SpawnRequest, WorkerHandle, WorkerInfo } from "../../src/domain/Worker.js"
@@ -98,6 +99,14 @@ export const workerInfo = (given: Partial<WorkerInfo> = {}): WorkerInfo => ({
   slots_total: 1,
   slots_available: 1,
   vram_bytes: 0,
+  ...given
+})
+
+export const registration = (given: Partial<WorkerRegistration> = {}): WorkerRegistration => ({
+  ...Schema.decodeSync(WorkerRegistration)({
+    ...{ worker_id: "w-1", rbee_hive_url: "http://elsewhere.lan:9200" },
+    ...{ capabilities: ["cuda:0"], models_loaded: ["hf:org/repo"] }
+  }),
   ...given
 })
 

@@ -26,6 +26,7 @@ export const settingsIn = (
     queen: { host: "127.0.0.1", port: 0, database: Path.join(dir, "rbee", "beehives.db") },
     hive: { host: "127.0.0.1", port: 0 },
     worker: { port_start: 8001, port_end: 8999 },
+    worker_source: null,
     remote: { binary_path: null },
     models: { dir: Path.join(dir, "models"), max_mbps: null },
     hub: { endpoint: "https://hub.test/", token: Option.none(), token_file: Path.join(dir, "home", "hub-token") },
@@ -42,6 +43,8 @@ export const settingsIn = (
       cancel: time,
       drain: time,
       heartbeat: time,
+      health_check: time,
+      worker_idle: time,
       lease: time,
       ...times
     },

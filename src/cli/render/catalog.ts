@@ -1,7 +1,13 @@
 /** Databases, their copies and the models on record, as the terminal shows them. */
 import { megabytes } from "../../domain/Units.js"
 import type { DatabasesReport, LostModel } from "../../programs/checkDatabases.js"
-import { type DatabaseCopy, type DatabaseState, databases, type RestoredDatabase } from "../../services/Databases.js"
+import {
+  type DatabaseCopy,
+  type DatabaseName,
+  type DatabaseState,
+  databases,
+  type RestoredDatabase
+} from "../../services/Databases.js"
 
 /** `1 row` */
 const rowsOf = (rows: number): string => `${rows} ${rows === 1 ? "row" : "rows"}`
@@ -34,12 +40,18 @@ const stateText = (state: DatabaseState): string =>
 const verdict = ({ exists, problem, rows }: DatabaseState): string =>
   !exists ? "not there yet" : problem === null ? `whole, ${rowsOf(rows ?? 0)}` : `cannot be used: ${problem}`
 
+/** What a daemon does that finds none. */
+const afresh: Readonly<Record<DatabaseName, string>> = {
+  "beehives.db": "begins a fresh one, without nodes",
+  "models.db": "finds the models on the disk again",
+  "workers.db": "begins a fresh one: workers are built again when they are asked for"
+}
+
 /** What to do about a database that is wrong. */
 const mending = ({ database, problem, damaged }: DatabaseState): ReadonlyArray<string> => {
   if (problem === null) return []
   if (!damaged) return ["Check that the file and its folder are yours, and what else uses it."]
-  const fresh = database === "models.db" ? "finds the models on the disk again" : "begins a fresh one, without nodes"
-  return [`Go on without it: the next ${databases[database].daemon} sets it aside and ${fresh}.`]
+  return [`Go on without it: the next ${databases[database].daemon} sets it aside and ${afresh[database]}.`]
 }
 
 /** How to go back to a backup, where a database is damaged, or took the place of one that was. */

@@ -19,7 +19,6 @@ import { listWorkers } from "../../programs/listWorkers.js"
 import { planSpawn } from "../../programs/planSpawn.js"
 import { readResources } from "../../programs/readResources.js"
 import { ReadyCalls } from "../../services/ReadyCalls.js"
-import { WorkerFiles } from "../../services/WorkerFiles.js"
 import { HiveWorkers } from "../../services/WorkerRegistry.js"
 import { Stop } from "../daemon.js"
 import { silently, streamOf, wantsEvents } from "../reporting.js"
@@ -93,7 +92,6 @@ const isTold = (event: Report | LeaseEvent): event is LeaseEvent => event.type !
 export const WorkersHandlers = HttpApiBuilder.group(HiveApi, "workers", (handlers) =>
   Effect.gen(function* () {
     const workers = yield* HiveWorkers
-    const files = yield* WorkerFiles
     const drain = yield* Drain
     const callback = yield* CallbackUrl
     const supervisor = yield* Supervisor
@@ -119,11 +117,6 @@ export const WorkersHandlers = HttpApiBuilder.group(HiveApi, "workers", (handler
       .handle("get", ({ path }) => workers.get(path.id))
       .handle("stop", ({ path }) =>
         silently(Effect.flatMap(workers.get(path.id), (worker) => Effect.asVoid(stopWorker(worker))))
-      )
-      .handle("binaries", () =>
-        Effect.succeed({
-          binaries: [files.builtIn].map(({ worker_type, version, features }) => ({ worker_type, version, features }))
-        })
       )
       .handle("plan", ({ payload }) => silently(planSpawn(payload)))
   })

@@ -4,6 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { HiveApi } from "../../api/HiveApi.js"
+import { BuildsLive } from "../../layers/BuildsLive.js"
 import { CpuLive } from "../../layers/CpuLive.js"
 import { DaemonsLive } from "../../layers/DaemonsLive.js"
 import { DiskLive } from "../../layers/DiskLive.js"
@@ -24,6 +25,7 @@ import { ReservationsMemory } from "../../layers/memory/ReservationsMemory.js"
 import { HiveWorkersMemory } from "../../layers/memory/WorkersMemory.js"
 import { ProcessesLive } from "../../layers/ProcessesLive.js"
 import { ModelCatalogSql } from "../../layers/sql/ModelCatalogSql.js"
+import { WorkerBinariesSql } from "../../layers/sql/WorkerBinariesSql.js"
 import { TokensLive } from "../../layers/TokensLive.js"
 import { WorkerFilesLive } from "../../layers/WorkerFilesLive.js"
 import { stopWorkers } from "../../programs/14-cascadeShutdown.js"
@@ -31,14 +33,16 @@ import { rediscoverModels } from "../../programs/rediscoverModels.js"
 import { Daemons } from "../../services/Daemons.js"
 import { Narrator } from "../../services/Narrator.js"
 import { Settings } from "../../services/Settings.js"
-import { announce, type DaemonOptions, runUntilStopped, Stop } from "../daemon.js"
+import { announce, beTheOnly, type DaemonOptions, runUntilStopped, Stop } from "../daemon.js"
 import { logged } from "../reporting.js"
 import { answerHangups, holdToken } from "../token.js"
+import { BinariesHandlers } from "./binaries.js"
 import { CallbackUrl, CallbackUrlLive } from "./callback.js"
 import { NodeHandlers, OpenHandlers, WorkersHandlers } from "./handlers.js"
 import { Leases, leasesLive } from "./leases.js"
 import { ModelsHandlers } from "./models.js"
 import { SupervisorLive } from "./supervisor.js"
+import { adopted, watchful } from "./watch.js"
 
 /** How a hive is served. A leased one ends with its last lease. */
 export interface HiveOptions extends DaemonOptions {
@@ -51,6 +55,7 @@ export interface HiveOptions extends DaemonOptions {
 export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOptions) {
   const { auth, timeouts } = yield* Settings
   const { host } = options
+  yield* beTheOnly("hive")
   const token = yield* holdToken(host, options, auth)
 
   const port = yield* Deferred.make<number>()
@@ -98,6 +103,7 @@ export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOpt
       OpenHandlers,
       NodeHandlers,
       WorkersHandlers,
+      BinariesHandlers,
       ModelsHandlers,
       HttpApiBuilder.middleware(HiveApi, guarded)
     ]),
@@ -107,6 +113,8 @@ export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOpt
       endWithLeases,
       atEnd,
       rediscovered,
+      adopted,
+      watchful,
       DrainLive
     ]),
     Layer.provide([SupervisorLive, leasesLive(options.leased), CallbackUrlLive]),
@@ -118,6 +126,8 @@ export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOpt
       DownloadsMemory,
       MemoryLive,
       WorkerFilesLive,
+      WorkerBinariesSql,
+      BuildsLive,
       DaemonsLive
     ]),
     Layer.provide([ProcessesLive, TokensLive, InstallationLive, DiskLive, CpuLive, ReservationsMemory])

@@ -27,7 +27,6 @@ import { removeNode } from "../../programs/removeNode.js"
 import { updateNode } from "../../programs/updateNode.js"
 import { NodeRegistry } from "../../services/NodeRegistry.js"
 import { Ssh } from "../../services/Ssh.js"
-import { PoolWorkers } from "../../services/WorkerRegistry.js"
 import { Stop } from "../daemon.js"
 import { isNoProgress, silently, streamOf, wantsEvents } from "../reporting.js"
 import { HiveKeeping } from "./hives.js"
@@ -89,10 +88,9 @@ const answerNode = <E extends RbeeError, R>(
     return EventStream.respond(NodeEvent, Stream.filter(events, isNoProgress))
   })
 
-/** Tasks, phases 0 to 12 for each; the pool's workers; the shutdown. */
+/** Tasks, phases 0 to 12 for each; the shutdown. */
 export const TasksHandlers = HttpApiBuilder.group(QueenApi, "tasks", (handlers) =>
   Effect.gen(function* () {
-    const pool = yield* PoolWorkers
     const keeping = yield* HiveKeeping
     const drain = yield* Drain
     const stop = yield* Stop
@@ -119,7 +117,6 @@ export const TasksHandlers = HttpApiBuilder.group(QueenApi, "tasks", (handlers) 
           return EventStream.respond(PlanEvent, Stream.filter(events, isNoProgress))
         })
       )
-      .handle("workers", () => Effect.map(pool.list, (workers) => ({ workers })))
       .handle("shutdown", () =>
         Effect.gen(function* () {
           const events = yield* streamOf(Effect.zipRight(drain.begin, keeping.releaseAll))

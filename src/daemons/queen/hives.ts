@@ -12,6 +12,7 @@ import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { localUrl } from "../../domain/Address.js"
 import { type Contact, contactFailed, contactMade } from "../../domain/Contact.js"
 import { describe } from "../../domain/errors/Catalogue.js"
 import type { ConnectHiveError } from "../../domain/errors/Phases.js"
@@ -240,6 +241,25 @@ const make = (lease: Lease) =>
       return yield* Fiber.join(starting)
     })
 
+    /** Whether a hive answers on this machine that nobody asked us to hold: a queen before us may have left it (QN-5). */
+    const answersHere = Effect.fnUntraced(function* (node: NodeRecord) {
+      const here = isLocal(node) ? yield* daemons.running("hive") : Option.none()
+      if (Option.isNone(here) || Option.isNone(here.value.token)) return false
+      const { host, port, token } = here.value
+      const asked = client.health({ node: node.node_name, url: localUrl(host, port), token: token.value })
+      return Option.isSome(yield* Effect.option(asked))
+    })
+
+    const running = Effect.fnUntraced(function* (node: NodeRecord) {
+      const known = yield* find(node.node_name)
+      if (Option.isNone(known)) {
+        return (yield* answersHere(node)) ? Option.some(yield* connect(node)) : Option.none<HiveConnection>()
+      }
+      const { connection, up } = known.value
+      const there = (yield* Ref.get(up)) || (yield* answers(node, connection))
+      return there ? Option.some(connection) : Option.none()
+    })
+
     /** Its keeper ends first: the hive closes its events when it drains, and that is no loss. */
     const release = Effect.fnUntraced(function* (hive: Held) {
       const { address } = hive.connection
@@ -311,6 +331,8 @@ const make = (lease: Lease) =>
           yield* note(node, contactMade)
           return connection
         }),
+      running: (node) =>
+        Effect.flatMap(Ref.get(closing), (isClosing) => (isClosing ? Effect.succeedNone : running(node))),
       release: (name) =>
         Effect.flatMap(alone(name)(find(name)), (hive) =>
           stopAll("queen-rbee", "hive", Arr.map(Option.toArray(hive), stopping))

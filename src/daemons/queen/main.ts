@@ -16,7 +16,7 @@ import { guarded } from "../../layers/http/Edge.js"
 import { HiveClientHttp } from "../../layers/http/HiveClientHttp.js"
 import { serve } from "../../layers/http/HttpServerLive.js"
 import { InstallationLive } from "../../layers/InstallationLive.js"
-import { PoolWorkersMemory } from "../../layers/memory/WorkersMemory.js"
+import { PoolWorkersMemory } from "../../layers/memory/PoolWorkersMemory.js"
 import { PackagerLive } from "../../layers/PackagerLive.js"
 import { ProcessesLive } from "../../layers/ProcessesLive.js"
 import { SshLive } from "../../layers/SshLive.js"
@@ -25,11 +25,12 @@ import { TokensLive } from "../../layers/TokensLive.js"
 import { VersionsSemver } from "../../layers/VersionsSemver.js"
 import { Daemons } from "../../services/Daemons.js"
 import { type Configuration, Settings } from "../../services/Settings.js"
-import { announce, type DaemonOptions, runUntilStopped } from "../daemon.js"
+import { announce, beTheOnly, type DaemonOptions, runUntilStopped } from "../daemon.js"
 import { answerHangups, holdToken } from "../token.js"
 import { OpenHandlers, RegistryHandlers, TasksHandlers } from "./handlers.js"
 import { hivesLive } from "./hives.js"
 import { ModelsHandlers } from "./models.js"
+import { NodesHandlers, WorkersHandlers } from "./workers.js"
 
 /** How a queen is served. */
 export interface QueenOptions extends DaemonOptions {
@@ -43,6 +44,8 @@ export interface QueenOptions extends DaemonOptions {
 export const serveQueen = Effect.fn("rbee.serveQueen")(function* (options: QueenOptions) {
   const settings = yield* Settings
   const { host } = options
+  // A queen that is its keeper's alone may be one of several; they share the registry's file as SQLite lets them.
+  if (!options.attached) yield* beTheOnly("queen")
   const token = yield* holdToken(host, options, settings.auth)
 
   /** An ephemeral queen is its keeper's alone; only one that stays can be found by others. */
@@ -70,6 +73,8 @@ export const serveQueen = Effect.fn("rbee.serveQueen")(function* (options: Queen
       OpenHandlers,
       RegistryHandlers,
       ModelsHandlers,
+      WorkersHandlers,
+      NodesHandlers,
       TasksHandlers,
       HttpApiBuilder.middleware(QueenApi, guarded)
     ]),

@@ -19,6 +19,8 @@ import { Stop } from "../daemon.js"
 export interface Identity {
   readonly worker_id: string
   readonly model_ref: string
+  /** Somebody who has the key asked for something. */
+  readonly heard: Effect.Effect<void>
 }
 
 /** What a worker answers without a key. */
@@ -27,7 +29,7 @@ export const OpenHandlers = HttpApiBuilder.group(WorkerApi, "open", (handlers) =
 )
 
 /** The worker's contract, for the worker of that name and model. */
-export const workerHandlers = ({ worker_id, model_ref }: Identity) =>
+export const workerHandlers = ({ worker_id, model_ref, heard }: Identity) =>
   HttpApiBuilder.group(WorkerApi, "worker", (handlers) =>
     Effect.gen(function* () {
       const self = yield* WorkerSelf
@@ -39,6 +41,7 @@ export const workerHandlers = ({ worker_id, model_ref }: Identity) =>
         payload: InferenceRequest,
         request: HttpServerRequest.HttpServerRequest
       ) {
+        yield* heard
         const id = payload.request_id ?? RequestId.make(yield* tokens.id)
         const events = yield* generate(id, payload, deadlineOf(request))
         return payload.stream
@@ -66,7 +69,12 @@ export const workerHandlers = ({ worker_id, model_ref }: Identity) =>
         .handle("infer", ({ payload, request }) => infer(payload, request))
         .handle("execute", ({ payload, request }) => infer(payload, request))
         .handle("cancel", ({ path }) => self.cancel(path.request_id))
-        .handle("status", () => Effect.map(self.status, (status) => ({ ...status, worker_id, model_ref })))
+        .handle("status", () =>
+          Effect.zipRight(
+            heard,
+            Effect.map(self.status, (status) => ({ ...status, worker_id, model_ref }))
+          )
+        )
         .handle("shutdown", () => shutdown)
         .handle("shutdownAlias", () => shutdown)
     })

@@ -1,11 +1,13 @@
 /** The worker: its whole graph on one screen. */
 import * as Path from "node:path"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Ref from "effect/Ref"
 import { WorkerApi } from "../../api/WorkerApi.js"
 import { localUrl } from "../../domain/Address.js"
 import { type Backend, Device } from "../../domain/Device.js"
@@ -22,10 +24,11 @@ import { serve } from "../../layers/http/HttpServerLive.js"
 import { workerSelfMemory } from "../../layers/memory/WorkerSelfMemory.js"
 import { TokensLive } from "../../layers/TokensLive.js"
 import { loadModel } from "../../programs/09-loadModel.js"
+import { awaitAbandoned } from "../../programs/awaitAbandoned.js"
 import type { LoadError } from "../../services/Engine.js"
 import { type Auth, Settings } from "../../services/Settings.js"
 import { WorkerSelf } from "../../services/WorkerSelf.js"
-import { announce, type DaemonOptions, runUntilStopped } from "../daemon.js"
+import { announce, type DaemonOptions, runUntilStopped, Stop } from "../daemon.js"
 import { answerHangups, holdToken } from "../token.js"
 import { OpenHandlers, workerHandlers } from "./handlers.js"
 
@@ -81,6 +84,20 @@ export const serveWorker = Effect.fn("rbee.serveWorker")(function* (options: Wor
       )
     )
   )
+  /** A worker that was started by hand stays; one of a hive's that nobody looks after any more ends. */
+  const heard_ms = yield* Effect.flatMap(Clock.currentTimeMillis, Ref.make)
+  const heard = Effect.flatMap(Clock.currentTimeMillis, (now_ms) => Ref.set(heard_ms, now_ms))
+  const endAbandoned = Layer.scopedDiscard(
+    Effect.gen(function* () {
+      if (Option.isNone(options.callback_url)) return
+      const stop = yield* Stop
+      const abandoned = Effect.zipRight(
+        awaitAbandoned(Ref.get(heard_ms)),
+        Effect.logWarning("no hive has looked at this worker for a lease's time: ending")
+      )
+      yield* Effect.forkScoped(Effect.zipRight(abandoned, stop.request))
+    })
+  )
   const listening = Effect.fnUntraced(function* (bound: number) {
     yield* Deferred.succeed(port, bound)
     yield* Effect.logInfo(`llm-worker-rbee ${worker_id} listens on ${host}:${bound}`)
@@ -91,10 +108,10 @@ export const serveWorker = Effect.fn("rbee.serveWorker")(function* (options: Wor
     Layer.provide(HttpApiBuilder.api(WorkerApi)),
     Layer.provide([
       OpenHandlers,
-      workerHandlers({ worker_id, model_ref }),
+      workerHandlers({ worker_id, model_ref, heard }),
       HttpApiBuilder.middleware(WorkerApi, guarded)
     ]),
-    Layer.provide([authLive(worker_id, key.current), answerHangups(key), load, closeSlots]),
+    Layer.provide([authLive(worker_id, key.current), answerHangups(key), load, closeSlots, endAbandoned]),
     Layer.provide([DrainLive, workerSelfMemory(shape.slots), EngineLlamaCpp, HiveCallbackHttp, TokensLive])
   )
   yield* Effect.raceFirst(runUntilStopped(graph, options), Deferred.await(failed))

@@ -1,6 +1,7 @@
 /** errors.md as a table: for every tag its id, speaker, code, HTTP status, words and next step. One place each. */
 import { isGpu } from "../Device.js"
 import type { Actor } from "../Narration.js"
+import { builtInWorkerType } from "../Worker.js"
 import type { RbeeError } from "./index.js"
 
 type Tag = RbeeError["_tag"]
@@ -456,7 +457,11 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     code: "WORKER_BINARY_NOT_FOUND",
     status: 404,
     message: (e) => `Worker binary not found: ${e.worker_type}`,
-    suggestion: () => "Install this version on the node: rbee setup install --node NODE"
+    suggestion: (e) =>
+      "Install this version on the node: rbee setup install --node NODE" +
+      (e.worker_type === builtInWorkerType
+        ? ""
+        : "\nOr name what the worker is built from: git_repo_url under [worker] in the node's config.toml")
   },
   WorkerBuildFailed: {
     id: "EH-020a",
@@ -515,6 +520,12 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     code: "WORKER_NOT_FOUND",
     status: 404,
     message: (e) => `Worker ${e.worker_id} not found`
+  },
+  WorkerStateConflict: {
+    actor: "queen-rbee",
+    code: "WORKER_STATE_CONFLICT",
+    status: 409,
+    message: (e) => `Worker ${e.worker_id} is ${e.from}: it cannot be ${e.to} next`
   },
   WorkerLoading: {
     actor: "llm-worker-rbee",

@@ -53,6 +53,16 @@ export const ObtainError = Schema.Union(
 )
 export type ObtainError = typeof ObtainError.Type
 
+/** Phase 3b. */
+export const ProvisionError = Schema.Union(
+  Hive.CatalogUnavailable,
+  Worker.WorkerBuildFailed,
+  Resource.CudaToolkitMissing,
+  Worker.WorkerVerificationFailed,
+  Worker.WorkerBinaryNotFound
+)
+export type ProvisionError = typeof ProvisionError.Type
+
 /** Phases 3b and 5 to 10: all that a hive's spawn may answer. */
 export const SpawnError = Schema.Union(
   Worker.WorkerBuildFailed,

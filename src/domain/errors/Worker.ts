@@ -2,6 +2,7 @@
 import * as Schema from "effect/Schema"
 import { WorkerId } from "../Ids.js"
 import { Count } from "../Units.js"
+import { WorkerState } from "../WorkerState.js"
 
 /** EH-012a, EH-019a. */
 export class WorkerBinaryNotFound extends Schema.TaggedError<WorkerBinaryNotFound>()("WorkerBinaryNotFound", {
@@ -59,6 +60,13 @@ export class WorkerAlreadyRegistered extends Schema.TaggedError<WorkerAlreadyReg
 
 /** No worker of that id. */
 export class WorkerNotFound extends Schema.TaggedError<WorkerNotFound>()("WorkerNotFound", { worker_id: WorkerId }) {}
+
+/** A worker is said to do what it cannot do next: a draining one never comes back. */
+export class WorkerStateConflict extends Schema.TaggedError<WorkerStateConflict>()("WorkerStateConflict", {
+  worker_id: WorkerId,
+  from: WorkerState,
+  to: WorkerState
+}) {}
 
 /** The worker is still loading its model; layers so far. */
 export class WorkerLoading extends Schema.TaggedError<WorkerLoading>()("WorkerLoading", {

@@ -70,6 +70,7 @@ export const RbeeError = Schema.Union(
   Worker.NoFreePort,
   Worker.WorkerAlreadyRegistered,
   Worker.WorkerNotFound,
+  Worker.WorkerStateConflict,
   Worker.WorkerLoading,
   Worker.WorkerDraining,
   Request.WorkerBusy,

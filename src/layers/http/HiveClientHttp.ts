@@ -124,7 +124,9 @@ const make = Effect.gen(function* () {
     backends: (hive) => Effect.map(ask(hive, api.node.backends({})), ({ backends }) => backends),
     resources: (hive) => ask(hive, api.node.resources({})),
     workerBinaries: (hive) =>
-      Effect.map(ask(hive, api.workers.binaries({})), ({ binaries }) => binaries.map(({ worker_type }) => worker_type)),
+      Effect.map(ask(hive, api.binaries.list({ urlParams: {} })), ({ binaries }) =>
+        binaries.map(({ worker_type }) => worker_type)
+      ),
     workers: (hive) => Effect.map(ask(hive, api.workers.list({})), ({ workers }) => workers),
     worker: (hive, id) =>
       aimedAt(at(hive))(api.workers.get({ path: { id } })).pipe(
@@ -134,6 +136,16 @@ const make = Effect.gen(function* () {
             error instanceof WorkerNotFound ? Effect.fail(error) : explain(hive)(error)
         ),
         inTime(hive)
+      ),
+    stopWorker: (hive, id) =>
+      aimedAt(at(hive))(api.workers.stop({ path: { id } })).pipe(
+        Effect.retry(retryUnreachable),
+        Effect.catchAll(
+          (error): Effect.Effect<never, WorkerNotFound | HiveCallError> =>
+            error instanceof WorkerNotFound ? Effect.fail(error) : explain(hive)(error)
+        ),
+        // The hive answers when the worker is gone: it may drain first, and be killed after that.
+        Effect.timeoutFail({ duration: Duration.sum(timeouts.drain, timeouts.http_total), onTimeout: late(hive) })
       ),
     spawn: (hive, payload) =>
       eventsOf(

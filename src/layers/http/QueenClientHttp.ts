@@ -6,6 +6,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as EventStream from "../../api/EventStream.js"
+import { SpawnedEvent, StoppedEvent } from "../../api/PoolApi.js"
 import {
   InstallEvent,
   ModelEvent,
@@ -152,6 +153,30 @@ const make = Effect.gen(function* () {
         streams.models.download({ path: { name }, payload: { model }, headers: { accept }, withResponse: true })
       ).pipe(
         Stream.map((event) => (event.type === "model" ? event.model : event)),
+        Stream.mapError(explain(queen))
+      ),
+    workers: (queen, node) =>
+      Effect.map(ask(queen, api.workers.list({ urlParams: node === null ? {} : { node } })), ({ workers }) => workers),
+    overview: (queen, name) =>
+      name === null
+        ? Effect.map(ask(queen, api.nodes.all({})), ({ nodes }) => nodes)
+        : Effect.map(ask(queen, api.nodes.one({ path: { name } })), (node) => [node]),
+    spawnWorker: (queen, name, payload) =>
+      eventsOf(
+        queen,
+        SpawnedEvent,
+        streams.nodes.spawn({ path: { name }, payload, headers: { accept }, withResponse: true })
+      ).pipe(
+        Stream.map((event) => (event.type === "spawned" ? withoutType(event) : event)),
+        Stream.mapError(explain(queen))
+      ),
+    stopWorker: (queen, id) =>
+      eventsOf(
+        queen,
+        StoppedEvent,
+        streams.workers.stop({ path: { id }, headers: { accept }, withResponse: true })
+      ).pipe(
+        Stream.filter((event) => event.type === "narration"),
         Stream.mapError(explain(queen))
       ),
     unlock: (queen, key_path, passphrase) =>

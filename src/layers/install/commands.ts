@@ -5,6 +5,7 @@ import * as Path from "node:path"
 import { createInterface } from "node:readline"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
+import { environmentWithout } from "../childEnvironment.js"
 
 /** How a command ended. */
 export interface CommandEnd {
@@ -20,8 +21,19 @@ export interface CommandOptions {
   readonly cwd?: string
   /** Set besides the environment that we have. */
   readonly env?: Readonly<Record<string, string>>
+  /** Variables of ours that it does not get. */
+  readonly without?: ReadonlyArray<string>
   /** Gets every line of stdout and stderr as it comes. */
   readonly onLine?: (line: string) => Effect.Effect<void>
+}
+
+/** For git, where nobody is there to answer a question: what would ask fails instead, and says what it wanted. */
+export const unattended = {
+  GIT_TERMINAL_PROMPT: "0",
+  GIT_ASKPASS: "",
+  SSH_ASKPASS: "",
+  GIT_SSH_COMMAND: "ssh -o BatchMode=yes",
+  GCM_INTERACTIVE: "never"
 }
 
 const complaints_max = 20
@@ -51,7 +63,7 @@ export const runCommand = (command: ReadonlyArray<string>, options: CommandOptio
     Effect.async((resume) => {
       const child = spawn(process.execPath, ["-e", guard, ...command], {
         cwd: options.cwd,
-        env: { ...process.env, ...options.env },
+        env: { ...environmentWithout(...(options.without ?? [])), ...options.env },
         detached: true,
         stdio: ["pipe", "pipe", "pipe"]
       })

@@ -4,17 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { InstallFailed } from "../../domain/errors/Hive.js"
 import type { GitSource } from "../../domain/Install.js"
-import { type CommandEnd, type CommandOptions, isOnPath, runCommand } from "./commands.js"
+import { type CommandEnd, type CommandOptions, isOnPath, runCommand, unattended } from "./commands.js"
 import { failure, finish, type Site, type Staged, sameAlready, say } from "./site.js"
-
-/** Nobody is there to answer a question: what would ask fails instead, and says what it wanted. */
-const unattended = {
-  GIT_TERMINAL_PROMPT: "0",
-  GIT_ASKPASS: "",
-  SSH_ASKPASS: "",
-  GIT_SSH_COMMAND: "ssh -o BatchMode=yes",
-  GCM_INTERACTIVE: "never"
-}
 
 /** The end of a long output says no more than its beginning did. */
 const lines_max = 200

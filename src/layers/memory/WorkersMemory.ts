@@ -9,7 +9,7 @@ import { WorkerAlreadyRegistered, WorkerNotFound } from "../../domain/errors/Wor
 import type { HiveEvent } from "../../domain/Hive.js"
 import type { WorkerId } from "../../domain/Ids.js"
 import type { HostedWorker, WorkerInfo } from "../../domain/Worker.js"
-import { HiveWorkers, PoolWorkers } from "../../services/WorkerRegistry.js"
+import { HiveWorkers } from "../../services/WorkerRegistry.js"
 
 /** How many changes a reader may lag behind before it loses some; a worker changes a few times a minute. */
 const lag_max = 256
@@ -71,22 +71,3 @@ const makeHive = Effect.gen(function* () {
 
 /** The hive's workers in this process's memory. */
 export const HiveWorkersMemory: Layer.Layer<HiveWorkers> = Layer.effect(HiveWorkers, makeHive)
-
-const makePool = Effect.gen(function* () {
-  const table = yield* Ref.make(HashMap.empty<WorkerId, WorkerInfo>())
-  return PoolWorkers.of({
-    replace: (node, workers) =>
-      Ref.update(table, (all) =>
-        HashMap.union(
-          HashMap.filter(all, (worker) => worker.node !== node),
-          HashMap.fromIterable(workers.map((worker) => [worker.id, worker]))
-        )
-      ),
-    put: (worker) => Ref.update(table, HashMap.set(worker.id, worker)),
-    remove: (id) => Ref.update(table, HashMap.remove(id)),
-    list: Effect.map(Ref.get(table), (workers) => [...HashMap.values(workers)])
-  })
-})
-
-/** The pool's workers in the queen's memory. */
-export const PoolWorkersMemory: Layer.Layer<PoolWorkers> = Layer.effect(PoolWorkers, makePool)

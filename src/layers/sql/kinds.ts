@@ -13,6 +13,7 @@ import { type Connection, connect, DatabaseCorrupt, DatabaseUnusable, failureOf,
 import { checkFile, statOf } from "./integrity.js"
 import { beehivesMigrations } from "./migrations/beehives.js"
 import { modelsMigrations } from "./migrations/models.js"
+import { workersMigrations } from "./migrations/workers.js"
 import type { Migrations } from "./SqliteLive.js"
 
 /** What is known of a database of ours. */
@@ -38,6 +39,12 @@ export const kinds: Readonly<Record<DatabaseName, Kind>> = {
     migrations: modelsMigrations,
     path: ({ home }) => Path.join(home, "models.db"),
     unavailable: (reason) => new CatalogUnavailable({ database: "models.db", reason })
+  },
+  "workers.db": {
+    table: "worker_binaries",
+    migrations: workersMigrations,
+    path: ({ home }) => Path.join(home, "workers.db"),
+    unavailable: (reason) => new CatalogUnavailable({ database: "workers.db", reason })
   }
 }
 

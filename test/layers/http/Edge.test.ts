@@ -40,7 +40,7 @@ const ServerLive = Layer.unwrapScoped(
       Layer.provide(HttpApiBuilder.api(WorkerApi)),
       Layer.provide([
         OpenHandlers,
-        workerHandlers({ worker_id: "w-1", model_ref: "demo" }),
+        workerHandlers({ worker_id: "w-1", model_ref: "demo", heard: Effect.void }),
         HttpApiBuilder.middleware(WorkerApi, guarded)
       ]),
       Layer.provide(authLive("w-1", Effect.succeedSome(Redacted.make(key)))),

@@ -1,11 +1,13 @@
 /** What daemons keep in memory keeps its contracts. */
+import { PoolWorkersMemory } from "../../../src/layers/memory/PoolWorkersMemory.js"
 import { ReadyCallsMemory } from "../../../src/layers/memory/ReadyCallsMemory.js"
 import { ReservationsMemory } from "../../../src/layers/memory/ReservationsMemory.js"
 import { workerSelfMemory } from "../../../src/layers/memory/WorkerSelfMemory.js"
-import { HiveWorkersMemory, PoolWorkersMemory } from "../../../src/layers/memory/WorkersMemory.js"
+import { HiveWorkersMemory } from "../../../src/layers/memory/WorkersMemory.js"
+import { poolWorkersContract } from "../../contracts/PoolWorkers.js"
 import { readyCallsContract } from "../../contracts/ReadyCalls.js"
 import { reservationsContract } from "../../contracts/Reservations.js"
-import { hiveWorkersContract, poolWorkersContract } from "../../contracts/WorkerRegistry.js"
+import { hiveWorkersContract } from "../../contracts/WorkerRegistry.js"
 import { workerSelfContract } from "../../contracts/WorkerSelf.js"
 
 hiveWorkersContract("HiveWorkersMemory", HiveWorkersMemory)

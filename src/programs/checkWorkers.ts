@@ -1,0 +1,94 @@
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
+import type { WorkerId } from "../domain/Ids.js"
+import type { HostedWorker } from "../domain/Worker.js"
+import { type Narrator, voiceOf } from "../services/Narrator.js"
+import { Processes } from "../services/Processes.js"
+import { Settings } from "../services/Settings.js"
+import { WorkerClient, type WorkerVitals } from "../services/WorkerClient.js"
+import { WorkerFiles } from "../services/WorkerFiles.js"
+import { HiveWorkers } from "../services/WorkerRegistry.js"
+import { stopWorker } from "./14-cascadeShutdown.js"
+
+const say = voiceOf("rbee-hive")
+
+/** How often in a row a worker may not answer. */
+const failures_max = 3
+/** What a worker that does not answer is given to end by itself. */
+const grace = Duration.seconds(2)
+
+/** What is remembered of a worker from one look to the next. */
+export interface Seen {
+  /** Looks in a row that got no answer. */
+  readonly failures: number
+  readonly tokens_generated: number
+  /** When it was last seen to have had work, in milliseconds since 1970. */
+  readonly active_ms: number
+}
+
+/** The looks so far, by worker. */
+export type Looks = HashMap.HashMap<WorkerId, Seen>
+
+type Needs = HiveWorkers | WorkerClient | WorkerFiles | Processes | Settings | Narrator
+
+/**
+ * One look at all workers of the hive (HV-2, HV-3): their states are noted; one that did not answer three times in a row is stopped and
+ * removed, and so is one that had nothing to do for the idle time, after it has drained.
+ */
+export const checkWorkers: (before: Looks) => Effect.Effect<Looks, never, Needs> = Effect.fn("rbee.checkWorkers")(
+  function* (before) {
+    const workers = yield* Effect.flatMap(HiveWorkers, ({ list }) => list)
+    const now_ms = yield* Clock.currentTimeMillis
+    const looks = yield* Effect.forEach(
+      workers,
+      (hosted) => {
+        const fresh: Seen = { failures: 0, tokens_generated: 0, active_ms: now_ms }
+        const seen = Option.getOrElse(HashMap.get(before, hosted.worker.id), () => fresh)
+        return Effect.map(check(hosted, seen, now_ms), (now) => [hosted.worker.id, now] as const)
+      },
+      { concurrency: "unbounded" }
+    )
+    return HashMap.fromIterable(looks)
+  }
+)
+
+const check = Effect.fnUntraced(function* (hosted: HostedWorker, seen: Seen, now_ms: number) {
+  const client = yield* WorkerClient
+  const { worker, api_key } = hosted
+  const vitals = yield* Effect.either(client.status({ url: worker.url, api_key }))
+  if (Either.isRight(vitals)) return yield* answered(hosted, seen, vitals.right, now_ms)
+  const failures = seen.failures + 1
+  if (failures >= failures_max) yield* giveUp(hosted)
+  return { ...seen, failures }
+})
+
+const answered = Effect.fnUntraced(function* (hosted: HostedWorker, seen: Seen, vitals: WorkerVitals, now_ms: number) {
+  const workers = yield* HiveWorkers
+  const { timeouts } = yield* Settings
+  const { id } = hosted.worker
+  const { state, slots_available, tokens_generated } = vitals
+  const worked = state !== "idle" || tokens_generated !== seen.tokens_generated
+  const active_ms = worked ? now_ms : seen.active_ms
+  // It may have gone while it was asked: then there is nothing to note.
+  yield* Effect.option(workers.update(id, { state, slots_available, last_activity: Math.floor(active_ms / 1000) }))
+  if (now_ms - active_ms >= Duration.toMillis(timeouts.worker_idle)) {
+    yield* say("💤", `Worker ${id} had nothing to do for ${Duration.format(timeouts.worker_idle)}: stopping it`)
+    yield* stopWorker(hosted)
+  }
+  return { failures: 0, tokens_generated, active_ms }
+})
+
+const giveUp = Effect.fnUntraced(function* ({ worker, identity }: HostedWorker) {
+  const processes = yield* Processes
+  const workers = yield* HiveWorkers
+  const files = yield* WorkerFiles
+  yield* say("💔", `Worker ${worker.id} (pid ${identity.pid}) did not answer ${failures_max} times: removing it`)
+  const how = yield* processes.stop(identity, grace)
+  if (how === "killed") yield* say("🔪", `Worker did not respond, force-killed (pid ${identity.pid})`)
+  yield* workers.remove(worker.id)
+  yield* files.remove(worker.id)
+})
