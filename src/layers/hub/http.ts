@@ -89,9 +89,11 @@ const ahead_max = 4
 
 /**
  * Takes bites of at least so many bytes, but for the last. Something has to come within the patience. What came before a fault is in
- * the last bite: a stream that is read piece by piece would drop it.
+ * the last bite. For that the body flows all the time, and it is the socket that is held up: what a body that is paused has not handed
+ * out yet is dropped when the connection breaks.
  */
 export const bitesOf = ({ body }: Answer, bytes_min: number, patience: Duration.Duration): Effect.Effect<Bite> => {
+  const { socket } = body
   let data: Array<Uint8Array> = []
   let bytes = 0
   let end: Bite["end"] = "more"
@@ -103,7 +105,7 @@ export const bitesOf = ({ body }: Answer, bytes_min: number, patience: Duration.
   body.on("data", (piece: Uint8Array) => {
     data.push(piece)
     bytes += piece.byteLength
-    if (bytes >= ahead_max * bytes_min) body.pause()
+    if (bytes >= ahead_max * bytes_min) socket.pause()
     onChange()
   })
   body.once("end", () => ends(body.complete ? "ended" : cut(undefined)))
@@ -131,7 +133,7 @@ export const bitesOf = ({ body }: Answer, bytes_min: number, patience: Duration.
       stop()
       resume(Effect.sync(take))
     }
-    body.resume()
+    socket.resume()
     return Effect.sync(stop)
   })
 }
