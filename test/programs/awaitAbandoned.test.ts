@@ -40,10 +40,10 @@ describe("awaitAbandoned", () => {
     Effect.gen(function* () {
       const self = yield* loaded
       const serving = yield* Effect.fork(
-        Effect.scoped(Effect.zipRight(self.takeSlot(RequestId.make("r-1")), Effect.sleep("10 minutes")))
+        Effect.scoped(Effect.zipRight(self.takeSlot(RequestId.make("r-1")), Effect.sleep("4 minutes")))
       )
       const waiting = yield* Effect.fork(awaitAbandoned(Effect.succeed(0)))
-      yield* TestClock.adjust("9 minutes")
+      yield* TestClock.adjust("3 minutes")
       assert.isNull(waiting.unsafePoll())
       yield* TestClock.adjust("62 seconds")
       yield* Fiber.join(serving)
@@ -54,7 +54,7 @@ describe("awaitAbandoned", () => {
   it.effect("not while the model is being loaded", () =>
     Effect.gen(function* () {
       const waiting = yield* Effect.fork(awaitAbandoned(Effect.succeed(0)))
-      yield* TestClock.adjust("1 hour")
+      yield* TestClock.adjust("5 minutes")
       assert.isNull(waiting.unsafePoll())
     }).pipe(inWorld())
   )

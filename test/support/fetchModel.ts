@@ -3,11 +3,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { HubHuggingFace } from "../../src/layers/HubHuggingFace.js"
 import { ModelHub } from "../../src/services/ModelHub.js"
-import { NarratorTest } from "../../src/testing/NarratorTest.js"
+import { Narrator } from "../../src/services/Narrator.js"
 import { layerSettingsTest } from "../../src/testing/SettingsTest.js"
 import { hubRef } from "./hub.js"
 
 const [endpoint = "", dir = "", reference = ""] = process.argv.slice(2)
+
+const narrator = Layer.succeed(Narrator, {
+  report: (report) => Effect.sync(() => (report.type === "narration" ? console.log(report.human) : undefined))
+})
 
 const fetched = Effect.gen(function* () {
   const hub = yield* ModelHub
@@ -20,7 +24,7 @@ const fetched = Effect.gen(function* () {
         HubHuggingFace,
         layerSettingsTest({ models: { dir }, hub: { endpoint, token_file: `${dir}/none` } })
       ),
-      NarratorTest.layer()
+      narrator
     )
   )
 )

@@ -24,6 +24,16 @@ const fetcher = ({ server, models }: TestHub): Effect.Effect<ChildProcess, never
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
 
+/** Waits until it says so. */
+const untilSays = (child: ChildProcess, words: string) =>
+  Effect.async<void>((resume) => {
+    let said = ""
+    child.stdout?.on("data", (text: Buffer) => {
+      said += text.toString("utf8")
+      if (said.includes(words)) resume(Effect.void)
+    })
+  })
+
 const ended = (child: ChildProcess) =>
   Effect.promise(async () => {
     if (child.exitCode === null && child.signalCode === null) await once(child, "exit")
@@ -86,15 +96,16 @@ describe("kill -9 of who downloads", () => {
     () =>
       Effect.gen(function* () {
         const hub = yield* testHub({ "story.gguf": story })
-        hub.server.fault({ _tag: "slow", bytes_per_second: 4 * mib, times: Number.POSITIVE_INFINITY })
+        // Each of the two pieces stops in its middle, and stays there.
+        hub.server.fault({ _tag: "stall", after_bytes: 4 * mib })
+        hub.server.fault({ _tag: "stall", after_bytes: 10 * mib })
         const holder = yield* fetcher(hub)
-        yield* untilSent(hub, 4 * mib)
+        yield* untilSent(hub, 6 * mib)
         const heir = yield* fetcher(hub)
-        yield* untilSent(hub, 9 * mib)
+        yield* untilSays(heir, "waiting for it")
         holder.kill("SIGKILL")
         yield* ended(holder)
         const sent = hub.server.bytesSent()
-        hub.server.clearFaults()
         yield* Effect.timeoutFail(untilSent(hub, sent + mib), {
           duration: "5 seconds",
           onTimeout: () => new Error("nobody took over")
