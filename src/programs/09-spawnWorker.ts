@@ -21,6 +21,7 @@ import { Memory } from "../services/Memory.js"
 import { type Narrator, report, voiceOf } from "../services/Narrator.js"
 import { type LaunchedProcess, Processes } from "../services/Processes.js"
 import { ReadyCalls } from "../services/ReadyCalls.js"
+import { Reservations } from "../services/Reservations.js"
 import { Settings } from "../services/Settings.js"
 import { Tokens } from "../services/Tokens.js"
 import { WorkerClient } from "../services/WorkerClient.js"
@@ -53,7 +54,7 @@ interface Starting {
   readonly oom_kills: number
 }
 
-type Needs = Processes | WorkerFiles | WorkerClient | ReadyCalls | Memory | Tokens | Settings | Narrator
+type Needs = Processes | WorkerFiles | WorkerClient | ReadyCalls | Reservations | Memory | Tokens | Settings | Narrator
 
 /**
  * Phase 9: a worker process that reported ready. One that ends before that, is too slow, or is no longer wanted leaves nothing
@@ -75,17 +76,22 @@ export const spawnWorker: (order: SpawnOrder) => Effect.Effect<HostedWorker, Spa
     (process) => awaitReady(starting, process),
     (process, exit) => (Exit.isSuccess(exit) ? Effect.void : abandon(id, process))
   )
-})
+}, Effect.scoped)
 
-/** The first free port of the range; taken ones are narrated (EH-012b). */
+/** The first free port of the range that no other worker is being started on; taken ones are narrated (EH-012b). */
 const findPort = Effect.gen(function* () {
   const { port_start: first, port_end: last } = (yield* Settings).worker
   const { isPortFree } = yield* Processes
-  for (let port = first; port <= last; port++) {
-    if (yield* isPortFree(port)) return port
-    yield* say("🚧", `Port ${port} in use, trying ${port + 1}…`)
-  }
-  return yield* new NoFreePort({ first, last })
+  const { takePort } = yield* Reservations
+  return yield* takePort(
+    Effect.fnUntraced(function* (promised) {
+      for (let port = first; port <= last; port++) {
+        if (!promised.has(port) && (yield* isPortFree(port))) return port
+        yield* say("🚧", `Port ${port} in use, trying ${port + 1}…`)
+      }
+      return yield* new NoFreePort({ first, last })
+    })
+  )
 })
 
 const launch = Effect.fnUntraced(function* (starting: Starting) {

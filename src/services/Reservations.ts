@@ -21,6 +21,13 @@ export class Reservations extends Context.Tag("rbee/Reservations")<
     readonly reserve: <C extends Claim, E, R>(
       decide: (held: ReadonlyArray<Placement>) => Effect.Effect<C, E, R>
     ) => Effect.Effect<C, E, R | Scope.Scope>
+    /**
+     * Finds a port and keeps it for the scope: between a look at whether it is free and a worker's listening on it, nobody else is given
+     * it. Whoever comes meanwhile waits, and sees it among the `promised`.
+     */
+    readonly takePort: <E, R>(
+      find: (promised: ReadonlySet<number>) => Effect.Effect<number, E, R>
+    ) => Effect.Effect<number, E, R | Scope.Scope>
     /** A worker on that device has ended, however: its memory takes a moment to be free again. */
     readonly ended: (device: Device) => Effect.Effect<void>
     /** The devices on which a worker ended within the last 5 s. */

@@ -25,6 +25,8 @@ export class ReservationsTest extends Context.Tag("rbee/ReservationsTest")<
 
 const make = Effect.gen(function* () {
   const turn = yield* Effect.makeSemaphore(1)
+  const portsTurn = yield* Effect.makeSemaphore(1)
+  const ports = new Set<number>()
   let held: ReadonlyArray<Placement> = []
   let ends: ReadonlyArray<{ readonly device: Device; readonly at: number }> = []
   const ended = (device: Device) =>
@@ -50,6 +52,13 @@ const make = Effect.gen(function* () {
             return claim
           })
         )
+      ),
+    takePort: (find) =>
+      Effect.suspend(() => find(ports)).pipe(
+        Effect.tap((port) => Effect.sync(() => ports.add(port))),
+        Effect.tap((port) => Effect.addFinalizer(() => Effect.sync(() => ports.delete(port)))),
+        portsTurn.withPermits(1),
+        Effect.uninterruptible
       ),
     ended,
     settling: Effect.map(Clock.currentTimeMillis, (now) =>

@@ -37,6 +37,31 @@ export const reservationsContract = (name: string, layer: Layer.Layer<Reservatio
     Effect.flip(reserve<never, ReadonlyArray<Placement>, never>((all) => Effect.fail(all)))
 
   describe(`Reservations: ${name}`, () => {
+    it.effect("two who look for a port at once get two, and what one had is free again with its scope", () =>
+      use(({ takePort }) =>
+        Effect.gen(function* () {
+          const first = (promised: ReadonlySet<number>) =>
+            Effect.delay(
+              Effect.sync(() => [8001, 8002].find((port) => !promised.has(port)) ?? 0),
+              "1 seconds" // the look takes its time
+            )
+          const scopes = [yield* Scope.make(), yield* Scope.make()] as const
+          const both = yield* Effect.fork(
+            Effect.all(
+              scopes.map((scope) => Scope.extend(takePort(first), scope)),
+              { concurrency: 2 }
+            )
+          )
+          yield* TestClock.adjust("10 seconds")
+          assert.sameMembers(yield* Fiber.join(both), [8001, 8002])
+          for (const scope of scopes) yield* Scope.close(scope, Exit.void)
+          const again = yield* Effect.fork(Effect.scoped(takePort(first)))
+          yield* TestClock.adjust("10 seconds")
+          assert.strictEqual(yield* Fiber.join(again), 8001)
+        })
+      )
+    )
+
     it.effect("what one has reserved the next one sees, until its scope ends", () =>
       use((reservations) =>
         Effect.gen(function* () {

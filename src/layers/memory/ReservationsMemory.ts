@@ -19,6 +19,8 @@ export const ReservationsMemory: Layer.Layer<Reservations> = Layer.effect(
     const claims = yield* Ref.make<ReadonlyArray<Claim>>([])
     const ends = yield* Ref.make(HashMap.empty<Device, number>())
     const turn = yield* Effect.makeSemaphore(1)
+    const ports = new Set<number>()
+    const portsTurn = yield* Effect.makeSemaphore(1)
 
     const ended = (device: Device) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.update(ends, HashMap.set(device, now)))
@@ -41,6 +43,13 @@ export const ReservationsMemory: Layer.Layer<Reservations> = Layer.effect(
             Effect.tap((claim) => Effect.addFinalizer((exit) => giveBack(claim, exit)))
           )
         ).pipe(turn.withPermits(1)),
+      takePort: (find) =>
+        Effect.uninterruptibleMask((restore) =>
+          Effect.suspend(() => restore(find(ports))).pipe(
+            Effect.tap((port) => Effect.sync(() => ports.add(port))),
+            Effect.tap((port) => Effect.addFinalizer(() => Effect.sync(() => ports.delete(port))))
+          )
+        ).pipe(portsTurn.withPermits(1)),
       ended,
       settling: Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
