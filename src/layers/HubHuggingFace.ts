@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { ChecksumMismatch, DownloadFailed } from "../domain/errors/Model.js"
+import { splitName } from "../domain/Gguf.js"
 import { bytesOf, type HubFile, type HubListing } from "../domain/HubFiles.js"
 import type { ModelFile } from "../domain/Model.js"
 import type { HubModel } from "../domain/ModelRef.js"
@@ -68,7 +69,7 @@ const tellProgress = Effect.fnUntraced(function* ({ total, here }: Tally) {
       DownloadProgress.make({ stage: "downloading", bytes_downloaded: bytes, bytes_total: total, speed_mbps })
     )
   })
-  yield* Effect.forkScoped(Effect.schedule(Effect.zipRight(tell, Effect.void), Schedule.spaced(tellEvery)))
+  yield* Effect.forkScoped(Effect.schedule(tell, Schedule.spaced(tellEvery)))
   yield* Effect.addFinalizer(() => tell) // the last figures, also of what was broken off
 })
 
@@ -210,16 +211,12 @@ const make = Effect.gen(function* () {
   })
 })
 
-const part = /-\d{5}-of-(\d{5})\.gguf$/
-
 /** Removes a model of our folder, all its parts, and the folders that are empty then. What lies elsewhere is not ours. */
 const discardFrom = async (models: string, local_path: string): Promise<void> => {
   const inside = Path.relative(models, local_path)
   if (inside.startsWith("..") || Path.isAbsolute(inside)) return
-  const [, of] = part.exec(local_path) ?? []
-  const parts = Array.from({ length: Number(of ?? 1) }, (_, index) =>
-    local_path.replace(part, `-${String(index + 1).padStart(5, "0")}-of-${of}.gguf`)
-  )
+  const split = splitName(local_path)
+  const parts = split === null ? [local_path] : Array.from({ length: split.count }, (_, index) => split.nth(index + 1))
   for (const path of parts) {
     await Fs.rm(path, { force: true })
     await removePartial(path)

@@ -29,6 +29,8 @@ export const watchful = Layer.scopedDiscard(
       yield* Effect.sleep(every)
       looks = yield* checkWorkers(looks)
     })
-    yield* Effect.forkScoped(Effect.forever(Effect.provideService(look, Narrator, logged)))
+    // One look that goes wrong must not be the last: workers that nobody looks at end by themselves.
+    const anyway = Effect.catchAllDefect(look, (defect) => Effect.logError("a look at the workers failed", defect))
+    yield* Effect.forkScoped(Effect.forever(Effect.provideService(anyway, Narrator, logged)))
   })
 )
