@@ -32,3 +32,31 @@ Feature: Several at once
       When 20 heartbeats and the state "draining" are sent for "w-abc" at once
       Then every one of them is answered 200
       And the worker "w-abc" is "draining" or "draining", and otherwise as it registered
+
+  Rule: One model, asked for by many
+
+    @Gap-C5 @real
+    Scenario: Ten requests at once for a model that is not there: one download, one worker
+      Given a model hub with:
+        | someone/stories | stories.Q8_0.gguf | the story model |
+      And a queen is running
+      When ten tasks for "hf:someone/stories" are submitted at once
+      Then all ten are answered with the same worker
+      And just one worker was ever started
+      And the hub has sent the file just once
+      And the catalog lists "hf:someone/stories"
+      When I run `rbee infer --model hf:someone/stories --prompt "Once upon a time" --max-tokens 4`
+      Then the exit code is 0
+      And stderr contains "Reusing idle worker w-"
+
+    @Gap-C3 @real
+    Scenario: Writers of several processes enter one model at once: one row
+      Given a queen is running
+      And a hive runs on localhost
+      When three other processes enter the model "demo" in the catalog, again and again
+      And I run `rbee models download --model demo` while they do
+      Then all of them have entered it
+      And the catalog holds just this model:
+        | reference | demo |
+      When I run `rbee catalog check`
+      Then stdout contains "models.db  whole, 1 row"

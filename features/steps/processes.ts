@@ -84,6 +84,11 @@ Then("no worker was ever started", async function (this: RbeeWorld) {
   )
 })
 
+Then("just one worker was ever started", async function (this: RbeeWorld) {
+  const logs = (await filesIn(this.home, "logs")).filter((name) => name.startsWith("worker-"))
+  assert.equal(logs.length, 1, logs.join())
+})
+
 Then("nothing was ever started on the machine", async function (this: RbeeWorld) {
   assert.deepEqual(await Fs.readdir(this.nodeHome).catch(() => []), [])
 })

@@ -9,13 +9,13 @@ import { list } from "../support/processes.js"
 import type { RbeeWorld } from "../support/world.js"
 
 /** What the queen answered. */
-interface Answer {
+export interface Answer {
   readonly status: number
   readonly body: unknown
 }
 
 /** A worker as the queen tells of it. */
-interface ToldWorker {
+export interface ToldWorker {
   readonly id: string
   readonly state: string
   readonly rbee_hive_url: string | null
@@ -26,7 +26,8 @@ interface ToldWorker {
 const answers = new WeakMap<RbeeWorld, ReadonlyArray<Answer>>()
 const registered = new WeakMap<RbeeWorld, Map<string, ToldWorker & { readonly at_ms: number }>>()
 
-const askQueen = async (world: RbeeWorld, method: string, path: string, body?: string): Promise<Answer> => {
+/** Asks the queen on localhost, with a JSON text where there is something to be sent. */
+export const askQueen = async (world: RbeeWorld, method: string, path: string, body?: string): Promise<Answer> => {
   const record: { readonly port: number } = JSON.parse(
     await Fs.readFile(Path.join(world.home, "run", "queen.json"), "utf8")
   )
@@ -55,7 +56,8 @@ const register = async (world: RbeeWorld, worker_id: string, capability: string)
   registered.set(world, known.set(worker_id, { ...(body as ToldWorker), at_ms })) // the queen's own contract
 }
 
-const workersFor = async (world: RbeeWorld, query = ""): Promise<ReadonlyArray<ToldWorker>> => {
+/** The queen's workers, or those that a query asks for. */
+export const workersFor = async (world: RbeeWorld, query = ""): Promise<ReadonlyArray<ToldWorker>> => {
   const { status, body } = await askQueen(world, "GET", `/v1/workers/list${query === "" ? "" : `?${query}`}`)
   assert.equal(status, 200, JSON.stringify(body))
   return (body as { readonly workers: ReadonlyArray<ToldWorker> }).workers // the queen's own contract

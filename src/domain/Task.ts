@@ -1,5 +1,6 @@
 /** A task: what the keeper asks the queen for, and the worker it gets. */
 import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import { Backend, DeviceIndex } from "./Device.js"
 import { localhost, NodeName, WorkerId } from "./Ids.js"
 import { MaxTokens, Prompt, Sampling } from "./Inference.js"
@@ -9,12 +10,18 @@ import { SpawnRequest } from "./Worker.js"
 /** `POST /v2/tasks`: which model where, and what is to be generated. The prompt goes to the worker, not through the hive. */
 export const InferenceTask = Schema.Struct({
   node: Schema.optionalWith(NodeName, { default: () => localhost }),
-  ...SpawnRequest.fields,
+  ...Struct.omit(SpawnRequest.fields, "reuse"), // for a task any worker will do
   prompt: Prompt,
   max_tokens: Schema.optionalWith(MaxTokens, { default: () => 128 }),
   ...Sampling.fields
 }).annotations({ identifier: "InferenceTask", parseOptions: { errors: "all" } })
 export type InferenceTask = typeof InferenceTask.Type
+
+/** What of a task is the hive's business: the worker that it needs. */
+export const spawnFor = (task: InferenceTask, reuse: boolean): SpawnRequest => {
+  const { model, backend, device, worker_type, slots, ctx_size, threads } = task
+  return { model, backend, device, worker_type, slots, ctx_size, threads, reuse }
+}
 
 /** Phase 12's result: a worker in the keeper's hands. `worker_url` is reachable from the keeper. */
 export const TaskWorker = Schema.Struct({

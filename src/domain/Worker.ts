@@ -1,5 +1,7 @@
 /** Workers: one process, one model, one device. */
+import * as Arr from "effect/Array"
 import type * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { Backend, DeviceIndex } from "./Device.js"
 import { NodeName, WorkerId } from "./Ids.js"
@@ -80,6 +82,26 @@ export const SpawnRequest = Schema.Struct({
   worker_type: Schema.optionalWith(WorkerType, { default: () => builtInWorkerType }),
   slots: Schema.optionalWith(WorkerShape.fields.slots, { default: () => 1 }),
   ctx_size: Schema.optionalWith(WorkerShape.fields.ctx_size, { default: () => null }),
-  threads: Schema.optionalWith(WorkerShape.fields.threads, { default: () => null })
+  threads: Schema.optionalWith(WorkerShape.fields.threads, { default: () => null }),
+  /** Whether a worker will do that is there by now, or is just being started for another; otherwise a new one is wanted. */
+  reuse: Schema.optionalWith(Schema.Boolean, { default: () => false })
 }).annotations({ identifier: "SpawnRequest", parseOptions: { errors: "all" } })
 export type SpawnRequest = typeof SpawnRequest.Type
+
+/**
+ * The worker that serves such a request: it has this model on this backend and device. An idle one is best; a busy one is better than
+ * a second copy of the model (HR-4). Loading and draining ones do not count.
+ */
+export const chooseWorker = <W extends WorkerInfo>(
+  { model, backend, device }: Pick<SpawnRequest, "model" | "backend" | "device">,
+  workers: ReadonlyArray<W>
+): Option.Option<W> => {
+  const matching = workers.filter(
+    (worker) =>
+      worker.model_ref === model.toString() &&
+      worker.backend === backend &&
+      (device === null || worker.device === device)
+  )
+  const thatIs = (state: WorkerState) => Arr.findFirst(matching, (worker) => worker.state === state)
+  return Option.orElse(thatIs("idle"), () => thatIs("busy"))
+}

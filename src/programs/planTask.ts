@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { TaskError } from "../domain/errors/Phases.js"
 import type { TaskPlan } from "../domain/Plan.js"
-import type { InferenceTask } from "../domain/Task.js"
+import { type InferenceTask, spawnFor } from "../domain/Task.js"
 import { HiveClient } from "../services/HiveClient.js"
 import { Hives } from "../services/Hives.js"
 import type { Narrator } from "../services/Narrator.js"
@@ -26,7 +26,6 @@ export const planTask: (
     return { node: task.node, backend: task.backend, reuses: warm.value.worker.id, spawn: null }
   }
   yield* hivePreflight(address, task)
-  const { model, backend, device, worker_type, slots, ctx_size, threads } = task
-  const spawn = yield* client.plan(address, { model, backend, device, worker_type, slots, ctx_size, threads })
-  return { node: task.node, backend, reuses: null, spawn }
+  const spawn = yield* client.plan(address, spawnFor(task, false))
+  return { node: task.node, backend: task.backend, reuses: null, spawn }
 })

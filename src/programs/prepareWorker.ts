@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { TaskError } from "../domain/errors/Phases.js"
-import type { InferenceTask, TaskWorker } from "../domain/Task.js"
+import { type InferenceTask, spawnFor, type TaskWorker } from "../domain/Task.js"
 import type { HiveClient } from "../services/HiveClient.js"
 import { Hives } from "../services/Hives.js"
 import type { Narrator } from "../services/Narrator.js"
@@ -24,7 +24,7 @@ export const prepareWorker: (
   const warm = yield* findWorker(address, task)
   if (Option.isSome(warm)) return yield* returnWorker(node, warm.value, true)
   yield* hivePreflight(address, task)
-  const { model, backend, device, worker_type, slots, ctx_size, threads } = task
-  const cold = yield* requestSpawn(address, { model, backend, device, worker_type, slots, ctx_size, threads })
+  // Another task may have asked for the same meanwhile: then its worker will do (Gap-C5).
+  const cold = yield* requestSpawn(address, spawnFor(task, true))
   return yield* returnWorker(node, cold, false)
 })

@@ -44,7 +44,7 @@ export const testInfo = (model: ModelRef): ModelInfo => {
 }
 
 /** A plan without a problem. */
-export const testPlan = ({ model, backend, device }: SpawnRequest): SpawnPlan => {
+export const testPlan = ({ model, backend, device }: Pick<SpawnRequest, "model" | "backend" | "device">): SpawnPlan => {
   const needs = { ram_mb: 120, vram_mb: backend === "cpu" ? 0 : 100 }
   return {
     model: testInfo(model),

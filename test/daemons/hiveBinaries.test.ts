@@ -13,6 +13,7 @@ import { CallbackUrlLive } from "../../src/daemons/hive/callback.js"
 import { NodeHandlers, OpenHandlers, WorkersHandlers } from "../../src/daemons/hive/handlers.js"
 import { leasesLive } from "../../src/daemons/hive/leases.js"
 import { ModelsHandlers } from "../../src/daemons/hive/models.js"
+import { SpawnsLive } from "../../src/daemons/hive/spawns.js"
 import { SupervisorLive } from "../../src/daemons/hive/supervisor.js"
 import { authLive } from "../../src/layers/http/AuthLive.js"
 import { Drain, DrainLive } from "../../src/layers/http/Drain.js"
@@ -42,7 +43,7 @@ const hive = (world: TestWorld) =>
           ModelsHandlers,
           HttpApiBuilder.middleware(HiveApi, guarded)
         ]),
-        Layer.provide(authLive("rbee-hive", Effect.succeedSome(serverKey))),
+        Layer.provide([authLive("rbee-hive", Effect.succeedSome(serverKey)), SpawnsLive]),
         Layer.provide([SupervisorLive, leasesLive(false), CallbackUrlLive]),
         Layer.provideMerge(Layer.mergeAll(DrainLive, StopLive)),
         Layer.provideMerge(TestRbee.with(world))

@@ -18,6 +18,7 @@ import { CallbackUrlLive } from "../../src/daemons/hive/callback.js"
 import { NodeHandlers, OpenHandlers, WorkersHandlers } from "../../src/daemons/hive/handlers.js"
 import { leasesLive } from "../../src/daemons/hive/leases.js"
 import { ModelsHandlers } from "../../src/daemons/hive/models.js"
+import { SpawnsLive } from "../../src/daemons/hive/spawns.js"
 import { SupervisorLive } from "../../src/daemons/hive/supervisor.js"
 import { HiveUnreachable } from "../../src/domain/errors/Hive.js"
 import type { RbeeError } from "../../src/domain/errors/index.js"
@@ -57,7 +58,7 @@ const hive = (world: Layer.Layer<TestServices>) =>
           ModelsHandlers,
           HttpApiBuilder.middleware(HiveApi, guarded)
         ]),
-        Layer.provide(authLive("rbee-hive", Effect.succeedSome(serverKey))),
+        Layer.provide([authLive("rbee-hive", Effect.succeedSome(serverKey)), SpawnsLive]),
         Layer.provide([SupervisorLive, leasesLive(false), CallbackUrlLive]),
         Layer.provideMerge(Layer.mergeAll(DrainLive, StopLive, DownloadsMemory)),
         Layer.provideMerge(world)

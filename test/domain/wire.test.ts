@@ -248,7 +248,8 @@ describe("defaults are those of cli.md and http-api.md", () => {
       worker_type: "llm-worker-rbee",
       slots: 1,
       ctx_size: null,
-      threads: null
+      threads: null,
+      reuse: false
     })
   })
   it("NewNode", () => {

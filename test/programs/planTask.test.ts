@@ -34,7 +34,7 @@ describe("planTask", () => {
     }
     return Effect.gen(function* () {
       const planned = yield* plan(given)
-      assert.deepStrictEqual(asked, [{ ...given, worker_type: "llm-worker-rbee" }])
+      assert.deepStrictEqual(asked, [{ ...given, worker_type: "llm-worker-rbee", reuse: false }])
       assert.deepStrictEqual(planned, {
         ...{ node: workstation, backend: "cpu", reuses: null },
         spawn: testPlan(asked[0] ?? task())

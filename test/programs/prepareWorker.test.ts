@@ -31,10 +31,11 @@ describe("prepareWorker", () => {
     Effect.gen(function* () {
       const wishes = { slots: 4, ctx_size: 512, threads: 2 }
       const worker = yield* prepareWorker(task({ node: workstation, ...wishes }))
+      const asked_for = { ...wishes, reuse: true }
       assert.deepStrictEqual([worker.reused, worker.worker_url], [false, "http://127.0.0.1:18001"])
       assert.deepStrictEqual(yield* asked, ["workers", "health", "binaries", "backends", "resources", "spawn"])
       const spawn = (yield* (yield* HiveClientTest).journal).at(-1)
-      assert.deepInclude(spawn?._tag === "spawn" ? spawn.request : {}, wishes)
+      assert.deepInclude(spawn?._tag === "spawn" ? spawn.request : {}, asked_for)
       // The prompt goes to the worker, not through the hive.
       assert.notProperty(spawn?._tag === "spawn" ? spawn.request : {}, "prompt")
     }).pipe(inWorld({ nodes: [node()] }))

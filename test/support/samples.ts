@@ -12,7 +12,7 @@ import type { NodeRecord } from "../../src/domain/Node.js"
 import type { PlacementRequest } from "../../src/domain/Placement.js"
 import { WorkerRegistration } from "../../src/domain/PoolWorker.js"
 import { ProcessIdentity } from "../../src/domain/Process.js"
-import { InferenceTask, type TaskWorker } from "../../src/domain/Task.js"
+import { InferenceTask, spawnFor, type TaskWorker } from "../../src/domain/Task.js"
 import type { HostedWorker, SpawnRequest, WorkerHandle, WorkerInfo } from "../../src/domain/Worker.js"
 
 /** The mebibyte, so that sizes can be said in MB. */
@@ -57,10 +57,10 @@ export const inference = (given: Partial<InferenceRequest> = {}): InferenceReque
   ...given
 })
 
-export const spawnRequest = (given: Partial<SpawnRequest> = {}): SpawnRequest => {
-  const { model, backend, device, worker_type, slots, ctx_size, threads } = task()
-  return { model, backend, device, worker_type, slots, ctx_size, threads, ...given }
-}
+export const spawnRequest = (given: Partial<SpawnRequest> = {}): SpawnRequest => ({
+  ...spawnFor(task(), false),
+  ...given
+})
 
 export const modelEntry = (given: Partial<ModelEntry> = {}): ModelEntry => ({
   id: "m-1",

@@ -6,7 +6,6 @@ import * as EventStream from "../../api/EventStream.js"
 import { HiveApi, SpawnEvent } from "../../api/HiveApi.js"
 import { WorkerDraining } from "../../domain/errors/Worker.js"
 import { type Health, HiveEvent, LeaseEvent } from "../../domain/Hive.js"
-import { localhost } from "../../domain/Ids.js"
 import type { Report } from "../../domain/Narration.js"
 import { version } from "../../domain/Version.js"
 import type { SpawnRequest, WorkerHandle } from "../../domain/Worker.js"
@@ -14,7 +13,6 @@ import { bearer } from "../../layers/http/AuthLive.js"
 import { Drain } from "../../layers/http/Drain.js"
 import { stopWorker, stopWorkers } from "../../programs/14-cascadeShutdown.js"
 import { detectBackends } from "../../programs/detectBackends.js"
-import { hostWorker } from "../../programs/hostWorker.js"
 import { listWorkers } from "../../programs/listWorkers.js"
 import { planSpawn } from "../../programs/planSpawn.js"
 import { readResources } from "../../programs/readResources.js"
@@ -22,9 +20,8 @@ import { ReadyCalls } from "../../services/ReadyCalls.js"
 import { HiveWorkers } from "../../services/WorkerRegistry.js"
 import { Stop } from "../daemon.js"
 import { silently, streamOf, wantsEvents } from "../reporting.js"
-import { CallbackUrl } from "./callback.js"
 import { Leases } from "./leases.js"
-import { Supervisor } from "./supervisor.js"
+import { Spawns } from "./spawns.js"
 
 const health: Health = { status: "alive", version, api_version: "v1" }
 
@@ -93,16 +90,11 @@ export const WorkersHandlers = HttpApiBuilder.group(HiveApi, "workers", (handler
   Effect.gen(function* () {
     const workers = yield* HiveWorkers
     const drain = yield* Drain
-    const callback = yield* CallbackUrl
-    const supervisor = yield* Supervisor
+    const spawns = yield* Spawns
 
     const spawn = Effect.fnUntraced(function* (request: SpawnRequest) {
       if (yield* drain.isDraining) return yield* new WorkerDraining()
-      // However the request ends: a worker that made it into the registry is watched.
-      return yield* Effect.ensuring(
-        hostWorker(localhost, request, yield* callback.get, yield* callback.host),
-        supervisor.watchAll
-      )
+      return yield* spawns.spawn(request)
     })
 
     return handlers

@@ -41,6 +41,7 @@ import { CallbackUrl, CallbackUrlLive } from "./callback.js"
 import { NodeHandlers, OpenHandlers, WorkersHandlers } from "./handlers.js"
 import { Leases, leasesLive } from "./leases.js"
 import { ModelsHandlers } from "./models.js"
+import { SpawnsLive } from "./spawns.js"
 import { SupervisorLive } from "./supervisor.js"
 import { adopted, watchful } from "./watch.js"
 
@@ -115,6 +116,7 @@ export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOpt
       rediscovered,
       adopted,
       watchful,
+      SpawnsLive,
       DrainLive
     ]),
     Layer.provide([SupervisorLive, leasesLive(options.leased), CallbackUrlLive]),
