@@ -72,6 +72,8 @@ export interface HostedWorker extends WorkerHandle {
   readonly identity: ProcessIdentity
   readonly exit: Effect.Effect<ProcessExit>
   readonly log_path: string
+  /** What it was started for; null where the record of an earlier hive does not say. */
+  readonly origin: WorkerOrigin | null
 }
 
 /** `POST /v1/workers/spawn`: phases 5 to 11. */
@@ -105,3 +107,11 @@ export const chooseWorker = <W extends WorkerInfo>(
   const thatIs = (state: WorkerState) => Arr.findFirst(matching, (worker) => worker.state === state)
   return Option.orElse(thatIs("idle"), () => thatIs("busy"))
 }
+
+/** What a worker was started for: enough to start another in its place. */
+export const WorkerOrigin = Schema.Struct({
+  request: SpawnRequest,
+  /** The silent worker that it was started instead of; nobody is started instead of it, then (LIFE-5). */
+  replaces: Schema.NullOr(WorkerId)
+})
+export type WorkerOrigin = typeof WorkerOrigin.Type

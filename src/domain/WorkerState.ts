@@ -3,7 +3,7 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 
 /** What a worker is doing. */
-export const WorkerState = Schema.Literal("loading", "idle", "busy", "draining").annotations({
+export const WorkerState = Schema.Literal("loading", "idle", "busy", "draining", "failed").annotations({
   identifier: "WorkerState"
 })
 export type WorkerState = typeof WorkerState.Type
@@ -14,12 +14,16 @@ export interface IllegalTransition {
   readonly to: WorkerState
 }
 
-/** What may follow. A worker may be told to drain at any time, and never comes back from that. */
+/**
+ * What may follow. A worker may be told to drain at any time, and never comes back from that; nor does one that fell silent and was
+ * killed for it (LIFE-5).
+ */
 const followers: Readonly<Record<WorkerState, ReadonlyArray<WorkerState>>> = {
-  loading: ["idle", "draining"],
-  idle: ["busy", "draining"],
-  busy: ["idle", "draining"],
-  draining: []
+  loading: ["idle", "draining", "failed"],
+  idle: ["busy", "draining", "failed"],
+  busy: ["idle", "draining", "failed"],
+  draining: [],
+  failed: []
 }
 
 /** The state after a step, if it is one that workers take. To stay in a state is one: whoever says it twice is no liar. */

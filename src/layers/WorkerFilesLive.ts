@@ -7,7 +7,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { ProcessIdentity } from "../domain/Process.js"
 import { version } from "../domain/Version.js"
-import { builtInWorkerType, WorkerInfo } from "../domain/Worker.js"
+import { builtInWorkerType, WorkerInfo, WorkerOrigin } from "../domain/Worker.js"
 import { Installation } from "../services/Installation.js"
 import { Settings } from "../services/Settings.js"
 import { type RecordedWorker, WorkerFiles } from "../services/WorkerFiles.js"
@@ -15,7 +15,12 @@ import { writePrivate } from "./privateFile.js"
 
 /** What `run/<id>.json` says of a worker; its key stays in the file next to it. */
 const WorkerRecord = Schema.parseJson(
-  Schema.Struct({ worker: WorkerInfo, identity: ProcessIdentity, log_path: Schema.String })
+  Schema.Struct({
+    worker: WorkerInfo,
+    identity: ProcessIdentity,
+    log_path: Schema.String,
+    origin: Schema.optionalWith(Schema.NullOr(WorkerOrigin), { default: () => null }) // older records have none
+  })
 )
 
 const decodeRecord = Schema.decodeOption(WorkerRecord)
@@ -50,8 +55,8 @@ const make = Effect.gen(function* () {
         Effect.promise(() => writePrivate(inRun(`${id}.key`), Redacted.value(key))),
         inRun(`${id}.key`)
       ),
-    record: ({ worker, identity, log_path }) =>
-      Effect.flatMap(Effect.orDie(Schema.encode(WorkerRecord)({ worker, identity, log_path })), (text) =>
+    record: ({ worker, identity, log_path, origin }) =>
+      Effect.flatMap(Effect.orDie(Schema.encode(WorkerRecord)({ worker, identity, log_path, origin })), (text) =>
         Effect.promise(() => writePrivate(inRun(`${worker.id}.json`), text))
       ),
     recorded: Effect.promise(async () => {

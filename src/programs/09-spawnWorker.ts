@@ -41,6 +41,8 @@ export interface SpawnOrder {
   readonly callback_url: string
   /** What the hive listens on: one that is reached directly has workers that are. */
   readonly host: string
+  /** The silent worker in whose place it is started. */
+  readonly replaces: WorkerId | null
 }
 
 /** A worker that is being started: what its command line names. */
@@ -126,9 +128,16 @@ const launch = Effect.fnUntraced(function* (starting: Starting) {
       )
     )
   // From here on a later hive finds it, should this one be killed while it loads.
-  yield* files.record({ worker: infoOf(starting, launched), identity: launched.identity, log_path })
+  yield* files.record({
+    worker: infoOf(starting, launched),
+    identity: launched.identity,
+    log_path,
+    origin: originOf(order)
+  })
   return launched
 })
+
+const originOf = ({ request, replaces }: SpawnOrder) => ({ request, replaces })
 
 /** The worker as registries list it, while it loads. */
 const infoOf = ({ order, id, port }: Starting, { identity }: LaunchedProcess): WorkerInfo => ({
@@ -249,5 +258,6 @@ const hosted = (
   api_key: starting.key,
   identity: launched.identity,
   exit: launched.exit,
-  log_path: starting.log_path
+  log_path: starting.log_path,
+  origin: originOf(starting.order)
 })

@@ -3,9 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
 import type { Actor } from "../domain/Narration.js"
+import type { ProcessIdentity } from "../domain/Process.js"
 import type { HostedWorker } from "../domain/Worker.js"
 import { type Narrator, report, voiceOf } from "../services/Narrator.js"
-import { Processes, type Stopped } from "../services/Processes.js"
+import { Processes } from "../services/Processes.js"
 import { QueenClient } from "../services/QueenClient.js"
 import { Settings } from "../services/Settings.js"
 import { WorkerClient } from "../services/WorkerClient.js"
@@ -33,25 +34,22 @@ export const cascadeShutdown: (
     : say("👋", "Everything is stopped")
 })
 
-/** Something that is told to stop, and how that went. */
-interface Child<R> {
-  readonly name: string
-  readonly stop: Effect.Effect<Stopped, never, R>
-}
-
 /** Stops all children at the same time, and counts them out loud. */
-export const stopAll = Effect.fnUntraced(function* <R>(actor: Actor, kind: string, children: ReadonlyArray<Child<R>>) {
+export const stopAll = Effect.fnUntraced(function* <R>(
+  actor: Actor,
+  kind: string,
+  children: ReadonlyArray<Effect.Effect<unknown, never, R>>
+) {
   if (children.length === 0) return
   const say = voiceOf(actor)
   const stopped = yield* Ref.make(0)
   yield* say("🛑", `Shutting down ${children.length} ${kind}${children.length === 1 ? "" : "s"}…`)
   yield* Effect.forEach(
     children,
-    ({ name, stop }) =>
+    (stop) =>
       Effect.gen(function* () {
-        const how = yield* stop
+        yield* stop
         const count = yield* Ref.updateAndGet(stopped, (n) => n + 1)
-        if (how === "killed") yield* say("🔪", `${name} did not respond and was killed`)
         yield* say("🛑", `${count}/${children.length} ${kind}s stopped`)
       }),
     { concurrency: "unbounded", discard: true }
@@ -67,30 +65,38 @@ export const stopWorkers: Effect.Effect<
 > = Effect.withSpan(
   Effect.gen(function* () {
     const hosted = yield* Effect.flatMap(HiveWorkers, (workers) => workers.list)
-    yield* stopAll(
-      "rbee-hive",
-      "worker",
-      hosted.map((worker) => ({
-        name: `Worker ${worker.worker.id} (pid ${worker.identity.pid})`,
-        stop: stopWorker(worker)
-      }))
-    )
+    yield* stopAll("rbee-hive", "worker", hosted.filter(hasProcess).map(stopWorker))
   }),
   "rbee.stopWorkers"
 )
 
 /** One worker: asked to drain, waited for, killed with its group where it does not go; then forgotten. */
-export const stopWorker = Effect.fnUntraced(function* ({ worker, api_key, identity }: HostedWorker) {
-  const processes = yield* Processes
+export const stopWorker = Effect.fnUntraced(function* (hosted: HostedWorker) {
   const workers = yield* HiveWorkers
   const files = yield* WorkerFiles
-  const client = yield* WorkerClient
-  const { timeouts } = yield* Settings
-  yield* Effect.ignoreLogged(
-    Effect.timeout(Effect.interruptible(client.shutdown({ url: worker.url, api_key })), Duration.seconds(2))
-  )
-  const how = yield* processes.stop(identity, timeouts.drain)
-  yield* workers.remove(worker.id)
-  yield* files.remove(worker.id)
-  return how
+  const { id } = hosted.worker
+  if (hasProcess(hosted)) {
+    yield* Effect.option(workers.update(id, { state: "draining", slots_available: 0 })) // it may have gone by itself
+    yield* end(hosted)
+  }
+  yield* workers.remove(id)
+  yield* files.remove(id)
 })
+
+/** One that failed is only listed. */
+const hasProcess = ({ worker }: HostedWorker) => worker.state !== "failed"
+
+/** The time for the drain is all there is, also where a worker takes its time to hear that it is to go (LIFE-8). */
+const end = Effect.fnUntraced(function* ({ worker, api_key, identity }: HostedWorker) {
+  const processes = yield* Processes
+  const client = yield* WorkerClient
+  const { drain } = (yield* Settings).timeouts
+  const asking = Effect.interruptible(client.shutdown({ url: worker.url, api_key }))
+  const [took] = yield* Effect.timed(Effect.ignoreLogged(Effect.timeout(asking, Duration.min("2 seconds", drain))))
+  const how = yield* processes.stop(identity, Duration.subtract(drain, took))
+  if (how === "killed") yield* sayForceKilled(identity)
+})
+
+/** EH-014a, an event and no error: what will not stop is killed, with its group, and the fact is told. */
+export const sayForceKilled = ({ pid }: ProcessIdentity) =>
+  voiceOf("rbee-hive")("🔪", `Worker did not respond, force-killing (pid ${pid})`)

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import { InvalidModelFile } from "../domain/errors/Model.js"
 import type { SpawnError } from "../domain/errors/Phases.js"
 import type { GgufInfo } from "../domain/Gguf.js"
-import type { NodeName } from "../domain/Ids.js"
+import type { NodeName, WorkerId } from "../domain/Ids.js"
 import type { ModelEntry } from "../domain/Model.js"
 import type { HostedWorker, SpawnRequest } from "../domain/Worker.js"
 import type { Disk } from "../services/Disk.js"
@@ -45,17 +45,22 @@ export type HostNeeds =
   | Settings
   | Narrator
 
-/** Phases 3b and 5 to 11, as the hive runs them for one spawn request; `host` is what the hive, and so its worker, is bound to. */
+/**
+ * Phases 3b and 5 to 11, as the hive runs them for one spawn request; `host` is what the hive, and so its worker, is bound to, and
+ * `replaces` the silent worker that this one is started instead of.
+ */
 export const hostWorker: (
   node: NodeName,
   request: SpawnRequest,
   callback_url: string,
-  host?: string
+  host?: string,
+  replaces?: WorkerId | null
 ) => Effect.Effect<HostedWorker, SpawnError, HostNeeds> = Effect.fn("rbee.hostWorker")(function* (
   node,
   request,
   callback_url,
-  host = "127.0.0.1"
+  host = "127.0.0.1",
+  replaces = null
 ) {
   const binary = yield* provisionWorker(request.worker_type, featuresFor(request.backend))
   const { backend, device, slots, ctx_size, threads } = request
@@ -71,7 +76,7 @@ export const hostWorker: (
   // What the preflight reserves is given back once the worker has its memory, or has failed to.
   const worker = yield* Effect.scoped(
     Effect.flatMap(place, (placement) => {
-      const order = { node, request, model, binary, placement, callback_url, host }
+      const order = { node, request, model, binary, placement, callback_url, host, replaces }
       // A worker that came up is entered in the registry whatever becomes of the request: nobody stops one that is in no list.
       return Effect.uninterruptibleMask((restore) => Effect.tap(restore(spawnWorker(order)), registerWorker))
     })

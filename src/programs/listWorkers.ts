@@ -15,6 +15,7 @@ export const listWorkers: Effect.Effect<ReadonlyArray<WorkerInfo>, never, HiveWo
 ).pipe(Effect.withSpan("rbee.listWorkers"))
 
 const askState = Effect.fnUntraced(function* ({ worker, api_key }: HostedWorker) {
+  if (worker.state === "failed") return Option.some(worker) // another may listen on its port by now
   const workers = yield* HiveWorkers
   const client = yield* WorkerClient
   const now = yield* Effect.option(client.status({ url: worker.url, api_key }))

@@ -36,7 +36,10 @@ export const removeModel: (
   const { local_path, provider, size_bytes } = entry.value
   const sharing = Arr.filter(all, (other) => other.local_path === local_path)
   const names = Arr.map(sharing, (other) => other.reference)
-  const holders = Arr.filter(yield* workers.list, ({ worker }) => names.includes(worker.model_ref))
+  const holders = Arr.filter(
+    yield* workers.list,
+    ({ worker: { model_ref, state } }) => names.includes(model_ref) && state !== "failed"
+  )
   if (holders.length > 0) {
     return yield* new ModelInUse({ reference, workers: Arr.map(holders, ({ worker }) => worker.id) })
   }

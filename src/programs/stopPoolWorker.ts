@@ -22,13 +22,13 @@ export const stopPoolWorker: (
   "rbee.stopPoolWorker"
 )(function* (id) {
   const pool = yield* PoolWorkers
-  const { node: name } = yield* pool.get(id)
+  const { node: name, state } = yield* pool.get(id)
   if (name === null) return yield* new InvalidRequest({ issues: ["id: a worker on a node of this pool"] })
   const node = yield* loadRegistry(name)
   const hive = yield* Effect.flatMap(Hives, (hives) => hives.running(node))
   if (Option.isSome(hive)) {
     const client = yield* HiveClient
-    yield* pool.move(id, "draining")
+    if (state !== "failed") yield* pool.move(id, "draining")
     yield* say("🛑", `Stopping worker ${id} on ${name}: what it is doing may finish`)
     // It may have gone by itself meanwhile, which is what was wanted.
     yield* Effect.catchTag(client.stopWorker(hive.value.address, id), "WorkerNotFound", () => Effect.void)

@@ -40,6 +40,8 @@ export interface WorkerClientTestOptions {
   readonly refusal?: WorkerRefusal | null
   /** How long a cancellation is not acknowledged. */
   readonly cancel_takes?: Duration.DurationInput
+  /** How long it does not answer that it is to go. */
+  readonly shutdown_takes?: Duration.DurationInput
   readonly loading?: ReadonlyArray<LoadingProgress>
   /** Whether the loading progress ends after its last event; otherwise it stays there. */
   readonly loads?: boolean
@@ -83,6 +85,7 @@ const defaults: Required<WorkerClientTestOptions> = {
   busy: 0,
   refusal: null,
   cancel_takes: 0,
+  shutdown_takes: 0,
   loading: [],
   loads: true
 }
@@ -129,7 +132,8 @@ const make = (options: WorkerClientTestOptions) => {
         Effect.zipRight(check),
         Effect.zipRight(Effect.sleep(worker.cancel_takes))
       ),
-    shutdown: ({ url }) => Effect.zipRight(note({ _tag: "shutdown", url }), check)
+    shutdown: ({ url }) =>
+      note({ _tag: "shutdown", url }).pipe(Effect.zipRight(check), Effect.zipRight(Effect.sleep(worker.shutdown_takes)))
   })
   const control = WorkerClientTest.of({
     journal: entries,

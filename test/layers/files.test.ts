@@ -158,6 +158,22 @@ describe("WorkerFilesLive", () => {
     )
   )
 
+  it.live("a record that does not say what the worker was started for is one all the same", () =>
+    withHome((files, home) =>
+      Effect.gen(function* () {
+        yield* files.writeKey(id, Redacted.make("key-1"))
+        yield* files.record(hosted())
+        const path = Path.join(home, "run", "w-1.json")
+        const { origin: _, ...older } = JSON.parse(Fs.readFileSync(path, "utf8"))
+        Fs.writeFileSync(path, JSON.stringify(older))
+        assert.deepStrictEqual(
+          (yield* files.recorded).map(({ origin }) => origin),
+          [null]
+        )
+      })
+    )
+  )
+
   it.live("key and record are removed, the log stays; nothing else is left (LIFE-10)", () =>
     withHome((files, home) =>
       Effect.gen(function* () {

@@ -45,6 +45,7 @@ const order = (given: Partial<SpawnOrder> = {}): SpawnOrder => ({
   },
   callback_url,
   host: "127.0.0.1",
+  replaces: null,
   ...given
 })
 

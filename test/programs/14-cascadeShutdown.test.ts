@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
@@ -8,7 +7,6 @@ import { InternalError } from "../../src/domain/errors/Request.js"
 import { WorkerId } from "../../src/domain/Ids.js"
 import { cascadeShutdown, stopAll, stopWorkers } from "../../src/programs/14-cascadeShutdown.js"
 import { startEphemeralQueen } from "../../src/programs/startQueen.js"
-import type { Stopped } from "../../src/services/Processes.js"
 import { WorkerFiles } from "../../src/services/WorkerFiles.js"
 import { HiveWorkers } from "../../src/services/WorkerRegistry.js"
 import { DaemonsTest } from "../../src/testing/DaemonsTest.js"
@@ -17,12 +15,6 @@ import { WorkerClientTest } from "../../src/testing/WorkerClientTest.js"
 import { WorkerFilesTest } from "../../src/testing/WorkerFilesTest.js"
 import { inWorld, lines } from "../support/inWorld.js"
 import { hosted } from "../support/samples.js"
-
-/** Something that stops after so long. */
-const child = (name: string, after: Duration.DurationInput, how: Stopped = "stopped") => ({
-  name,
-  stop: Effect.as(Effect.sleep(after), how)
-})
 
 /** Runs it, and gives how long it took. */
 const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -52,7 +44,7 @@ const withWorkers = (...scripts: ReadonlyArray<TestProcess>) =>
 describe("phase 14: stopAll", () => {
   it.effect("counts the children out loud (LIFE-9)", () =>
     Effect.gen(function* () {
-      yield* timed(stopAll("rbee-hive", "worker", [child("a", "2 seconds"), child("b", "1 second"), child("c", 0)]))
+      yield* timed(stopAll("rbee-hive", "worker", [Effect.sleep("2 seconds"), Effect.sleep("1 second"), Effect.void]))
       assert.deepStrictEqual(yield* lines, [
         "Shutting down 3 workers…",
         "1/3 workers stopped",
@@ -63,22 +55,9 @@ describe("phase 14: stopAll", () => {
     }).pipe(inWorld())
   )
 
-  it.effect("names the one that had to be killed (EH-014a)", () =>
-    Effect.gen(function* () {
-      yield* timed(stopAll("rbee-hive", "worker", [child("w-1", 0), child("w-2", "30 seconds", "killed")]))
-      assert.deepStrictEqual(yield* lines, [
-        "Shutting down 2 workers…",
-        "1/2 workers stopped",
-        "w-2 did not respond and was killed",
-        "2/2 workers stopped",
-        "All workers stopped"
-      ])
-    }).pipe(inWorld())
-  )
-
   it.effect("stops all at the same time, not one after another (LIFE-7)", () =>
     Effect.gen(function* () {
-      const children = Array.from({ length: 5 }, (_, n) => child(`w-${n}`, "10 seconds"))
+      const children = Array.from({ length: 5 }, () => Effect.sleep("10 seconds"))
       assert.strictEqual(yield* timed(stopAll("rbee-hive", "worker", children)), 10_000)
     }).pipe(inWorld())
   )
@@ -92,7 +71,7 @@ describe("phase 14: stopAll", () => {
 
   it.effect("one is one worker", () =>
     Effect.gen(function* () {
-      yield* timed(stopAll("rbee-hive", "worker", [child("a", 0)]))
+      yield* timed(stopAll("rbee-hive", "worker", [Effect.void]))
       assert.strictEqual((yield* lines)[0], "Shutting down 1 worker…")
     }).pipe(inWorld())
   )
@@ -119,19 +98,38 @@ describe("phase 14 on a node: stopWorkers", () => {
     }).pipe(inWorld())
   )
 
-  it.effect("one that does not go is killed after 30 s, and named; the others do not wait for it (LIFE-8)", () =>
+  it.effect(
+    "one that does not go is killed after 30 s, and told of; the others do not wait for it (EH-014a, LIFE-8)",
+    () =>
+      Effect.gen(function* () {
+        yield* withWorkers({}, { ends_within: "1 day" }, { ends_within: "5 seconds" })
+        assert.strictEqual(yield* timed(stopWorkers), 30_000)
+        assert.deepStrictEqual(yield* lines, [
+          "Shutting down 3 workers…",
+          "1/3 workers stopped",
+          "2/3 workers stopped",
+          "Worker did not respond, force-killing (pid 1002)",
+          "3/3 workers stopped",
+          "All workers stopped"
+        ])
+        assert.deepStrictEqual(yield* (yield* ProcessesTest).alive, [])
+      }).pipe(inWorld())
+  )
+
+  it.effect("30 s are all there is, also where a worker does not even hear that it is to go (LIFE-8)", () =>
     Effect.gen(function* () {
-      yield* withWorkers({}, { ends_within: "1 day" }, { ends_within: "5 seconds" })
+      yield* withWorkers({ ends_within: "1 day" }, { ends_within: "1 day" })
       assert.strictEqual(yield* timed(stopWorkers), 30_000)
-      assert.deepStrictEqual(yield* lines, [
-        "Shutting down 3 workers…",
-        "1/3 workers stopped",
-        "2/3 workers stopped",
-        "Worker w-2 (pid 1002) did not respond and was killed",
-        "3/3 workers stopped",
-        "All workers stopped"
-      ])
       assert.deepStrictEqual(yield* (yield* ProcessesTest).alive, [])
+    }).pipe(inWorld({ worker: { shutdown_takes: "1 hour" } }))
+  )
+
+  it.effect("one that failed has no process any more: it is no worker to be stopped", () =>
+    Effect.gen(function* () {
+      yield* withWorkers({}, {})
+      yield* (yield* HiveWorkers).update(WorkerId.make("w-2"), { state: "failed" })
+      yield* timed(stopWorkers)
+      assert.deepStrictEqual(yield* lines, ["Shutting down 1 worker…", "1/1 workers stopped", "All workers stopped"])
     }).pipe(inWorld())
   )
 

@@ -11,7 +11,7 @@ import { HiveWorkers } from "../../src/services/WorkerRegistry.js"
 import { ProcessesTest } from "../../src/testing/ProcessesTest.js"
 import { WorkerFilesTest } from "../../src/testing/WorkerFilesTest.js"
 import { inWorld, lines } from "../support/inWorld.js"
-import { workerInfo } from "../support/samples.js"
+import { hosted, workerInfo } from "../support/samples.js"
 
 const id = WorkerId.make("w-1")
 
@@ -23,7 +23,7 @@ const leftBehind = (identity?: ProcessIdentity) =>
     const process = yield* begin()
     yield* files.writeKey(id, Redacted.make("key-1"))
     const worker = workerInfo({ pid: process.identity.pid, state: "loading", slots_available: 0 })
-    yield* files.record({ worker, identity: identity ?? process.identity, log_path: "/home/rbee/logs/worker-w-1.log" })
+    yield* files.record({ ...hosted(), worker, identity: identity ?? process.identity })
     return process
   })
 

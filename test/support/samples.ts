@@ -122,7 +122,8 @@ export const hosted = (given: Partial<WorkerInfo> = {}): HostedWorker => {
     api_key,
     identity: ProcessIdentity.make({ pid: worker.pid, started: "1", boot_id: "boot" }),
     exit: Effect.never,
-    log_path: `/home/rbee/logs/worker-${worker.id}.log`
+    log_path: `/home/rbee/logs/worker-${worker.id}.log`,
+    origin: { request: spawnRequest(), replaces: null }
   }
 }
 

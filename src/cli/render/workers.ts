@@ -1,7 +1,7 @@
 /** Workers and nodes at a glance, as the terminal shows them. */
 import type { NodeOverview } from "../../domain/NodeOverview.js"
 import type { PoolWorker } from "../../domain/PoolWorker.js"
-import type { WorkerInfo } from "../../domain/Worker.js"
+import type { WorkerInfo, WorkerState } from "../../domain/Worker.js"
 import { brief, localTime, paragraph } from "./text.js"
 
 type Lines = ReadonlyArray<readonly [label: string, what: string]>
@@ -13,6 +13,7 @@ export const workerText = (worker: PoolWorker): string =>
     ["model", brief(worker.models_loaded.join(", ") || "none", 13)],
     ["device", brief(worker.capabilities.join(", ") || "none", 13)],
     ...(worker.slots_total === null ? [] : slotLines(worker.slots_available, worker.slots_total)),
+    ...failedLines(worker),
     ...(worker.url === null ? [] : [["url", brief(worker.url, 13)] as const]),
     ...(worker.last_heartbeat_unix === null ? [] : [["last sign", localTime(worker.last_heartbeat_unix)] as const])
   ])
@@ -28,8 +29,18 @@ const hostedLines = (worker: WorkerInfo): Lines => [
   ["model", brief(worker.model_ref, 13)],
   ["device", `${worker.backend}:${worker.device}`],
   ...slotLines(worker.slots_available, worker.slots_total),
+  ...failedLines(worker),
   ["process", `${worker.pid} at ${worker.url}`]
 ]
+
+/** What has become of a worker that failed, and what there is to read of it. */
+const failedLines = ({ id, state }: { readonly id: string; readonly state: WorkerState }): Lines =>
+  state === "failed"
+    ? [
+        ["problem", "it did not answer and was killed; the next request starts another"],
+        ["log", brief(`logs/worker-${id}.log in rbee's folder on the node`, 13)]
+      ]
+    : []
 
 /** What `workers health` shows of a node: its hive, and a paragraph for each worker. */
 export const healthText = (node: NodeOverview): string =>

@@ -106,6 +106,7 @@ export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOpt
       WorkersHandlers,
       BinariesHandlers,
       ModelsHandlers,
+      watchful, // it ends before the workers that are left go: nobody is started then
       HttpApiBuilder.middleware(HiveApi, guarded)
     ]),
     Layer.provide([
@@ -115,7 +116,6 @@ export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOpt
       atEnd,
       rediscovered,
       adopted,
-      watchful,
       SpawnsLive,
       DrainLive
     ]),

@@ -25,9 +25,13 @@ const make = Effect.gen(function* () {
   const reservations = yield* Reservations
   const watched = yield* FiberMap.make<WorkerId>()
 
+  const hasFailed = (id: WorkerId) =>
+    Effect.match(workers.get(id), { onFailure: () => false, onSuccess: ({ worker }) => worker.state === "failed" })
+
   const forget = Effect.fnUntraced(function* ({ worker: { id, pid, backend, device }, exit }: HostedWorker) {
     const { code, signal } = yield* exit
     yield* reservations.ended(new Device({ backend, index: device }))
+    if (yield* hasFailed(id)) return // killed because it was silent: it stays in the list for a while
     yield* workers.remove(id)
     yield* files.remove(id)
     yield* Effect.logInfo(

@@ -29,7 +29,7 @@ import { Hives } from "../../services/Hives.js"
 import type { Installation } from "../../services/Installation.js"
 import { Narrator, report, voiceOf } from "../../services/Narrator.js"
 import { NodeRegistry } from "../../services/NodeRegistry.js"
-import { Processes, type Stopped } from "../../services/Processes.js"
+import { Processes } from "../../services/Processes.js"
 import { Settings } from "../../services/Settings.js"
 import { Ssh } from "../../services/Ssh.js"
 import type { Tokens } from "../../services/Tokens.js"
@@ -66,8 +66,6 @@ const atFault: ReadonlySet<ConnectHiveError["_tag"]> = new Set([
   "SshHostUnknown",
   "SshCommandFailed"
 ])
-
-const stopped: Stopped = "stopped"
 
 /** How a lost link is tried again: after 0.2 s, 0.4 s, … at most every 3 s, so that a healed one is back within 10 s. */
 const untilBack = Schedule.jittered(Schedule.union(Schedule.exponential("200 millis"), Schedule.spaced("3 seconds")))
@@ -306,17 +304,12 @@ const make = (lease: Lease) =>
             )
           )
 
-    const stopping = (hive: Held) => ({
-      name: `The hive on ${hive.node.node_name}`,
-      stop: Effect.as(release(hive), stopped)
-    })
-
     /** Waits for the ones that are just being started: they are to go as well. */
     const releaseAll = Effect.gen(function* () {
       yield* Ref.set(closing, true)
       const names = [...HashMap.keys(yield* Ref.get(locks))]
       const hives = yield* Effect.forEach(names, (name) => alone(name)(find(name)), { concurrency: "unbounded" })
-      yield* stopAll("queen-rbee", "hive", Arr.map(Arr.getSomes(hives), stopping))
+      yield* stopAll("queen-rbee", "hive", Arr.map(Arr.getSomes(hives), release))
     }).pipe(Effect.withSpan("rbee.releaseHives"))
 
     yield* Effect.addFinalizer(() => Effect.provideService(releaseAll, Narrator, logged))
@@ -335,7 +328,7 @@ const make = (lease: Lease) =>
         Effect.flatMap(Ref.get(closing), (isClosing) => (isClosing ? Effect.succeedNone : running(node))),
       release: (name) =>
         Effect.flatMap(alone(name)(find(name)), (hive) =>
-          stopAll("queen-rbee", "hive", Arr.map(Option.toArray(hive), stopping))
+          stopAll("queen-rbee", "hive", Arr.map(Option.toArray(hive), release))
         ),
       reach: (node, url) =>
         Effect.gen(function* () {
