@@ -51,11 +51,15 @@ describe("awaitAbandoned", () => {
     }).pipe(inWorld())
   )
 
-  it.effect("not while the model is being loaded", () =>
+  it.effect("not while the model is being loaded; two minutes after that, however long it took", () =>
     Effect.gen(function* () {
       const waiting = yield* Effect.fork(awaitAbandoned(Effect.succeed(0)))
-      yield* TestClock.adjust("5 minutes")
+      yield* TestClock.adjust("4 minutes")
+      yield* loaded
+      yield* TestClock.adjust("119 seconds")
       assert.isNull(waiting.unsafePoll())
+      yield* TestClock.adjust("1 seconds")
+      yield* Fiber.join(waiting)
     }).pipe(inWorld())
   )
 })
