@@ -4,8 +4,10 @@ import * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Mailbox from "effect/Mailbox"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import ssh2 from "ssh2"
 import { describe } from "../domain/errors/Catalogue.js"
 import { SshCommandFailed, SshTransferFailed, TunnelFailed } from "../domain/errors/Ssh.js"
@@ -230,24 +232,55 @@ const linkOf = ({ client, socket, isClosed }: Wire): Link => ({
 })
 
 /** A shared connection in the name of one node. */
-const sessionOf = ({ node_name: node }: NodeRecord, { fingerprint, host, run, upload }: Connection): SshSession => ({
+const sessionOf = (
+  { node_name: node }: NodeRecord,
+  { fingerprint, host, run, follow, upload }: Connection
+): SshSession => ({
   host,
   fingerprint,
   exec: Effect.fn("Ssh.exec")(
     function* (command, input) {
-      const line = yield* Effect.try({
-        try: () => quote(command),
-        catch: (error) => ({ reason: messageOf(error) })
-      })
+      const line = yield* quoted(command)
       const stdin = input?.stdin === undefined ? undefined : Redacted.value(input.stdin)
       return yield* run(line, { ...input, stdin })
     },
     Effect.mapError(({ reason }) => new SshCommandFailed({ node, exit_code: null, reason }))
   ),
+  lines: (command) =>
+    linesOf((told) =>
+      Effect.flatMap(quoted(command), (line) => follow(line, told)).pipe(
+        Effect.mapError(({ reason }) => new SshCommandFailed({ node, exit_code: null, reason })),
+        Effect.flatMap(({ exit_code, stderr }) =>
+          exit_code === 0
+            ? Effect.void
+            : new SshCommandFailed({ node, exit_code, reason: stderr.trimEnd().split("\n").at(-1) ?? "" })
+        ),
+        Effect.withSpan("Ssh.lines")
+      )
+    ),
   upload: Effect.fn("Ssh.upload")((local_path, path, onProgress) =>
     Effect.mapError(upload(local_path, path, onProgress), ({ reason }) => new SshTransferFailed({ node, path, reason }))
   )
 })
+
+const quoted = (command: ReadonlyArray<string>) =>
+  Effect.try({ try: () => quote(command), catch: (error) => ({ reason: messageOf(error) }) })
+
+/** How many lines may wait for a slow listener before the command has to. */
+const ahead_max = 256
+
+/** What a command tells line by line, as a stream, which ends as it does. Whoever stops reading interrupts it. */
+const linesOf = (command: (told: (line: string) => Effect.Effect<void>) => Effect.Effect<void, SshCommandFailed>) =>
+  Stream.unwrapScoped(
+    Effect.gen(function* () {
+      const mailbox = yield* Mailbox.make<string, SshCommandFailed>(ahead_max)
+      yield* command((line) => Effect.asVoid(mailbox.offer(line))).pipe(
+        Effect.onExit((exit) => mailbox.done(exit)),
+        Effect.forkScoped
+      )
+      return Mailbox.toStream(mailbox)
+    })
+  )
 
 /** SSH with ssh2, and with OpenSSH's configuration, keys and known_hosts. */
 export const SshLive: Layer.Layer<Ssh, never, Settings> = Layer.scoped(

@@ -4,6 +4,7 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import type {
   SshCommandFailed,
   SshConnectError,
@@ -54,6 +55,12 @@ export interface SshSession {
     command: ReadonlyArray<string>,
     input?: CommandInput
   ) => Effect.Effect<CommandResult, SshCommandFailed>
+  /**
+   * Runs a command that may go on for as long as somebody listens, and gives the lines of its standard output as they come; none
+   * is kept. Its standard input is open until then: the end of that tells the command that nobody listens any more. Fails
+   * where it ends with an exit code other than 0, of which the last line of stderr is the reason, or with none.
+   */
+  readonly lines: (command: ReadonlyArray<string>) => Stream.Stream<string, SshCommandFailed>
   /**
    * Uploads a local file (mode 0600) to a path on the node, `~/` being the user's home there. It is written under a temporary name beside it
    * and renamed when it is whole; a failed or interrupted upload leaves nothing under the final name.

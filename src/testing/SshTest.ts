@@ -3,7 +3,9 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Mailbox from "effect/Mailbox"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import { describe } from "../domain/errors/Catalogue.js"
 import {
   SshAuthenticationFailed,
@@ -70,6 +72,7 @@ export type SshEvent =
       readonly command: ReadonlyArray<string>
       readonly stdin: string | null
     }
+  | { readonly _tag: "ended"; readonly host: string; readonly command: ReadonlyArray<string> }
   | { readonly _tag: "uploaded"; readonly host: string; readonly local_path: string; readonly path: string }
   | { readonly _tag: "forwarded"; readonly host: string; readonly port: number }
   | { readonly _tag: "unforwarded"; readonly host: string; readonly port: number }
@@ -155,6 +158,31 @@ const make = (given: Readonly<Record<string, TestHost>>, passphrases: Readonly<R
       },
       Effect.mapError(({ reason }) => new SshCommandFailed({ node: node.node_name, exit_code: null, reason }))
     ),
+    lines: (command) =>
+      Stream.unwrapScoped(
+        Effect.gen(function* () {
+          const host = node.ssh_host
+          const mailbox = yield* Mailbox.make<string, SshCommandFailed>()
+          const failed = (exit_code: number | null) => (reason: string) =>
+            new SshCommandFailed({ node: node.node_name, exit_code, reason })
+          yield* note({ _tag: "ran", host, command, stdin: null })
+          yield* Effect.gen(function* () {
+            const outcome =
+              hosts.get(host)?.run?.(command, null, (line) => Effect.asVoid(mailbox.offer(line))) ?? notFound
+            const result = Effect.isEffect(outcome)
+              ? yield* Effect.mapError(outcome, ({ reason }) => failed(null)(reason))
+              : outcome
+            yield* mailbox.offerAll(linesOf({ ...result, stderr: "" }))
+            if (result.exit_code === 0) return
+            return yield* failed(result.exit_code)(result.stderr.trimEnd().split("\n").at(-1) ?? "")
+          }).pipe(
+            Effect.onInterrupt(() => note({ _tag: "ended", host, command })),
+            Effect.onExit((exit) => mailbox.done(exit)),
+            Effect.forkScoped
+          )
+          return Mailbox.toStream(mailbox)
+        })
+      ),
     upload: Effect.fn("Ssh.upload")(function* (local_path, path, onProgress) {
       const host = node.ssh_host
       const reason = hosts.get(host)?.refuses_upload ?? null

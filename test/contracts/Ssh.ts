@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { SshConnectError } from "../../src/domain/errors/Ssh.js"
 import type { NodeRecord } from "../../src/domain/Node.js"
 import { type HostDefaults, type HostKeyPolicy, Ssh, type TransferProgress } from "../../src/services/Ssh.js"
@@ -232,6 +233,20 @@ export const sshContract = (name: string, inWorld: (test: Test) => Effect.Effect
           const onLine = (line: string) => Effect.sync(() => void lines.push(line))
           const { stdout } = yield* exec(["echo", "one\ntwo"], { onLine })
           assert.deepStrictEqual([lines, stdout], [["one", "two"], "one\ntwo\n"])
+        })
+      )
+    )
+
+    it.live("a command's lines are a stream, which ends as the command does", () =>
+      inWorld(({ node }) =>
+        Effect.gen(function* () {
+          const { lines } = yield* session(node)
+          const told = yield* Stream.runCollect(lines(["echo", "one\ntwo"]))
+          assert.deepStrictEqual([...told], ["one", "two"])
+          const failed = yield* Effect.flip(Stream.runDrain(lines(["sh", "-c", "echo oops >&2; exit 3"])))
+          assert.deepStrictEqual([failed.node, failed.exit_code, failed.reason], [node.node_name, 3, "oops"])
+          const killed = yield* Effect.flip(Stream.runDrain(lines(["sh", "-c", "kill -9 $$"])))
+          assert.deepStrictEqual([killed.exit_code, killed.reason], [null, "killed by SIGKILL"])
         })
       )
     )

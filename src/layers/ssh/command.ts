@@ -26,6 +26,8 @@ export interface Given {
   /** Standard input stays open until the command ends, or we are gone. */
   readonly hold_stdin?: boolean | undefined
   readonly onLine?: ((line: string) => Effect.Effect<void>) | undefined
+  /** Whether it goes on for as long as we listen: then nothing of stdout is kept, and only its lines are told. */
+  readonly endless?: boolean | undefined
 }
 
 /**
@@ -55,7 +57,7 @@ export const runCommand = (
     return Effect.zipLeft(outcome, lines.tell(onLine), { concurrent: true }).pipe(Effect.flatten)
   })
 
-const carryOut = (link: CommandLink, line: string, { stdin, hold_stdin }: Given, lines: Lines | undefined) =>
+const carryOut = (link: CommandLink, line: string, { stdin, hold_stdin, endless }: Given, lines: Lines | undefined) =>
   Effect.async<CommandResult, CommandProblem>((resume) => {
     const ended = Deferred.unsafeMake<void>(FiberId.none)
     let channel: CommandChannel | undefined
@@ -75,10 +77,10 @@ const carryOut = (link: CommandLink, line: string, { stdin, hold_stdin }: Given,
       if (error !== undefined)
         return lost ? fail(unknown) : fail(`the node refused the command: ${error.message}`, refusal(error))
       channel = opened
-      const stdout = keepFirst(opened)
+      const stdout = endless === true ? () => "" : keepFirst(opened)
       const stderr = keepLast(opened.stderr)
       lines?.from(opened)
-      lines?.from(opened.stderr)
+      if (endless !== true) lines?.from(opened.stderr)
       opened.on("error", () => {}) // writing to a command that has ended; `close` follows
       // The channel's own `close` waits for the end of stdout only.
       const stderrClosed = new Promise<void>((resolve) => void opened.stderr.once("close", resolve))

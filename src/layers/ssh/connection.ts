@@ -30,6 +30,11 @@ export interface Connection {
     line: string,
     input?: Given & { readonly within?: Duration.Duration | undefined }
   ) => Effect.Effect<CommandResult, CommandProblem>
+  /** Runs a command for as long as it is listened to, and tells the lines of its stdout. Whoever stops listening ends it. */
+  readonly follow: (
+    line: string,
+    onLine: (line: string) => Effect.Effect<void>
+  ) => Effect.Effect<CommandResult, CommandProblem>
   /** Uploads a file, as `SshSession.upload` says. */
   readonly upload: (local_path: string, path: string, onProgress?: OnProgress) => Effect.Effect<void, CommandProblem>
   /** A channel to an address that the node can reach, until the scope ends. */
@@ -42,6 +47,12 @@ export interface Connection {
 
 /** Commands and uploads at once. sshd's MaxSessions is 10 by default, and leaves room for a user who looks around by hand. */
 const places_max = 8
+
+/** How many of these commands without an end may have: the others are to get their turn. */
+const endless_max = 4
+
+/** How long a command without an end may take to end once nobody listens. */
+const last_words = "2 seconds"
 
 /** How one that got no channel asks again: nothing was run, so nothing is run twice. */
 const patience = Schedule.exponential("20 millis").pipe(
@@ -103,11 +114,38 @@ export const makeConnection = (
       })
     )
 
+  // It is always ended by its listener, so that is no reason to give the connection up, unless it does not end.
+  const listen = (line: string, onLine: (line: string) => Effect.Effect<void>) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        const command = inTurn(runCommand(link, line, { hold_stdin: true, endless: true, onLine }))
+        const fiber = yield* FiberSet.run(running, Effect.interruptible(command))
+        return yield* restore(Fiber.join(fiber)).pipe(
+          Effect.onInterrupt(() =>
+            Fiber.interrupt(fiber).pipe(
+              Effect.interruptible,
+              Effect.timeoutOption(last_words),
+              Effect.flatMap((ended) => (Option.isSome(ended) ? Effect.void : forget))
+            )
+          )
+        )
+      })
+    )
+  const listeners = Effect.unsafeMakeSemaphore(endless_max)
+  const follow: Connection["follow"] = (line, onLine) =>
+    Effect.flatten(
+      Effect.map(
+        listeners.withPermitsIfAvailable(1)(Effect.exit(listen(line, onLine))),
+        Option.getOrElse(() => Effect.fail<CommandProblem>({ reason: crowded, about: "ended" }))
+      )
+    )
+
   return {
     ...about,
     isOpen: link.isOpen,
     onClose: link.onClose,
     run,
+    follow,
     upload: (local_path, path, onProgress) =>
       inTurn(uploadFile(link, local_path, path, onProgress)).pipe(
         Effect.tapError(({ about }) => (about === "suspect" ? forget : Effect.void))
@@ -115,6 +153,8 @@ export const makeConnection = (
     reach: (from_port, host, port) => reachPort(link, from_port, host, port)
   }
 }
+
+const crowded = `${endless_max} others are listening there already: end one of them, then try again`
 
 /** Whether the command's channel is closed, and its place is free again. */
 const hasEnded = (cause: Cause.Cause<CommandProblem>) =>
