@@ -23,13 +23,15 @@ export const pages: Readonly<Record<string, HelpPage>> = {
       ["status", "nodes, hives, workers, models, memory at a glance"],
       ["queen", "the orchestrator: start, stop, status, serve"],
       ["hive", "a machine's pool manager: serve, start, stop, status, detect"],
-      ["worker", "one loaded model: serve (what the hive spawns)"]
+      ["worker", "one loaded model: serve (what the hive spawns)"],
+      ["install", "put this rbee in its place here; prints systemd units"]
     ],
     examples: [
       ['rbee infer --prompt "write a short story"', "here, with the model that rbee ships"],
       ["rbee setup add-node --help", "how a machine is added"],
       ['rbee infer --node workstation --prompt "…" > story.txt', "there, over SSH; the file has the story alone"],
-      ["rbee queen start", "keeps hives and workers warm between commands"]
+      ["rbee queen start", "keeps hives and workers warm between commands"],
+      ["rbee install", "rbee on your PATH, and how it runs as a service"]
     ]
   },
   setup: {

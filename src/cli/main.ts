@@ -11,6 +11,7 @@ import { version } from "../domain/Version.js"
 import { catalog } from "./commands/catalog.js"
 import { hive } from "./commands/hive.js"
 import { infer } from "./commands/infer.js"
+import { install } from "./commands/install.js"
 import { models } from "./commands/models.js"
 import { plan } from "./commands/plan.js"
 import { queen } from "./commands/queen.js"
@@ -22,7 +23,7 @@ import { exitCode } from "./exit.js"
 
 const rbee = Command.make("rbee").pipe(
   Command.withDescription("Turn any machines you can reach by SSH into one LLM inference pool"),
-  Command.withSubcommands([infer, plan, setup, workers, models, catalog, status, queen, hive, worker])
+  Command.withSubcommands([infer, plan, setup, workers, models, catalog, status, queen, hive, worker, install])
 )
 
 const run = Command.run(rbee, { name: "rbee", version })

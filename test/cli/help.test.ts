@@ -4,6 +4,7 @@ import * as HashMap from "effect/HashMap"
 import { catalog } from "../../src/cli/commands/catalog.js"
 import { hive } from "../../src/cli/commands/hive.js"
 import { infer } from "../../src/cli/commands/infer.js"
+import { install } from "../../src/cli/commands/install.js"
 import { models } from "../../src/cli/commands/models.js"
 import { plan } from "../../src/cli/commands/plan.js"
 import { queen } from "../../src/cli/commands/queen.js"
@@ -21,7 +22,7 @@ const namesOf = <Name extends string, R, E, A>(command: Command.Command<Name, R,
 const groups: Readonly<Record<string, ReadonlyArray<string>>> = {
   "": namesOf(
     Command.make("rbee").pipe(
-      Command.withSubcommands([infer, plan, setup, workers, models, catalog, status, queen, hive, worker])
+      Command.withSubcommands([infer, plan, setup, workers, models, catalog, status, queen, hive, worker, install])
     )
   ),
   setup: namesOf(setup),

@@ -17,8 +17,18 @@ import { oldIn, putAway, workFolder } from "./workFolder.js"
 
 type Install = Extract<InstallRequest, { readonly action: "install" }>
 
-/** Does what is asked. Interruption leaves things as they were, or as they are to be, and nothing half done. */
-export const doOnNode = (request: InstallRequest, tell: Site["tell"]): Effect.Effect<InstallDone, InstallFailed> =>
+/** What is done before an older installation is replaced. */
+type Release = (site: Site) => Effect.Effect<void, InstallFailed>
+
+/**
+ * Does what is asked. Interruption leaves things as they were, or as they are to be, and nothing half done. Before an older
+ * installation is replaced, its hive is given up by whoever asked, and stopped.
+ */
+export const doOnNode = (
+  request: InstallRequest,
+  tell: Site["tell"],
+  release: Release = releaseHive
+): Effect.Effect<InstallDone, InstallFailed> =>
   Effect.gen(function* () {
     const { node, action } = request
     const path = locate(request.path)
@@ -27,7 +37,7 @@ export const doOnNode = (request: InstallRequest, tell: Site["tell"]): Effect.Ef
       failure({ node }, "making room", `no folder can be made beside ${path}: ${reason}`)
     )
     const site: Site = { node, path, folder, tell }
-    return yield* action === "install" ? install(site, request) : purge(site)
+    return yield* action === "install" ? install(site, request, release) : purge(site)
   }).pipe(Effect.scoped)
 
 /** What we did not put there is not ours to replace or remove. */
@@ -43,17 +53,14 @@ const refuseForeign = (site: Pick<Site, "node" | "path">, action: InstallRequest
       )
     : Effect.void
 
-const install = (site: Site, { source }: Install): Effect.Effect<InstallDone, InstallFailed> =>
+const install = (site: Site, { source }: Install, release: Release): Effect.Effect<InstallDone, InstallFailed> =>
   Effect.gen(function* () {
     const same = source.from === "local" ? yield* sameAlready(site, "local", source.sha256) : Option.none<string>()
     if (Option.isSome(same)) return unchanged(same.value)
     const staged =
       source.from === "local" ? Option.some(yield* fromPackage(site, source)) : yield* fromGit(site, source)
     if (Option.isNone(staged)) return unchanged(yield* versionAt(site))
-    if (foundAt(site.path) === "rbee") {
-      yield* awaitFile(site, "release", Duration.minutes(10))
-      yield* stopHive(site)
-    }
+    if (foundAt(site.path) === "rbee") yield* release(site)
     yield* files(site, "moving it to its place", () => exchange(site, staged.value))
     return { type: "done", version: staged.value.version, changed: true }
   })
@@ -63,8 +70,10 @@ const unchanged = (version: string): InstallDone => ({ type: "done", version, ch
 const versionAt = ({ path }: Site) =>
   Effect.map(runCommand([process.execPath, hiveProgram(path), "--version"]), ({ stdout }) => stdout.trim())
 
+const releaseHive: Release = (site) => Effect.zipRight(awaitFile(site, "release", Duration.minutes(10)), stopHive(site))
+
 /** A hive of the old installation: the files that it has not loaded yet are about to go. */
-const stopHive = (site: Site) =>
+export const stopHive = (site: Site) =>
   Effect.gen(function* () {
     const end = yield* runCommand([process.execPath, hiveProgram(site.path), "stop"], {
       onLine: (line) => say(site, "🐝", line.replace(/^\[[\w-]+\] \S+ /, ""))
