@@ -115,6 +115,192 @@ Feature: Commands
     And no worker was ever started
     And nothing of rbee is running
 
+  Rule: rbee in its place on this machine
+
+    @CLI-1 @real
+    Scenario: It is installed for one user, and runs from there
+      When I run `rbee install`
+      Then the exit code is 0
+      And {folder}/.local/bin holds these, and nothing else:
+        | rbee            | -> ../share/rbee/app/dist/bin/rbee.js            |
+        | rbee-keeper     | -> ../share/rbee/app/dist/bin/rbee-keeper.js     |
+        | queen-rbee      | -> ../share/rbee/app/dist/bin/queen-rbee.js      |
+        | rbee-hive       | -> ../share/rbee/app/dist/bin/rbee-hive.js       |
+        | llm-worker-rbee | -> ../share/rbee/app/dist/bin/llm-worker-rbee.js |
+      And {folder}/.config/rbee holds these, and nothing else:
+        | config.toml | 0600 |
+      And {folder}/.config/rbee/config.toml sets nothing
+      And {folder}/.local/share/rbee/systemd holds these, and nothing else:
+        | rbee-hive.service  | 0644 |
+        | rbee-queen.service | 0644 |
+      And stdout contains, in this order:
+        | # {folder}/.local/share/rbee/systemd/rbee-queen.service                 |
+        | "{folder}/.local/share/rbee/app/dist/bin/rbee.js" queen serve           |
+        | Environment="RBEE_HOME={folder}/rbee"                                   |
+        | WantedBy=default.target                                                 |
+        | # {folder}/.local/share/rbee/systemd/rbee-hive.service                  |
+        | "{folder}/.local/share/rbee/app/dist/bin/rbee.js" hive serve            |
+      And stderr contains "systemctl --user enable --now {folder}/.local/share/rbee/systemd/rbee-queen.service"
+      And stderr contains "export PATH={folder}/.local/bin"
+      When the rbee that I run is {folder}/.local/bin/rbee
+      And I run `rbee infer --prompt "Once upon a time" --max-tokens 8`
+      Then the exit code is 0
+      And stdout holds a text of at least 5 characters
+      And nothing of rbee is running
+      When I run `rbee install --json`
+      Then the exit code is 0
+      And stdout contains ""changed":false"
+      Given {folder}/.local/bin/rbee-hive is removed
+      And this is in the file {folder}/.local/bin/rbee-hive:
+        """
+        somebody else's
+        """
+      When I run `rbee install`
+      Then the exit code is 1
+      And stdout is empty
+      And stderr contains "{folder}/.local/bin/rbee-hive is something that rbee did not put there"
+      When I have no rights in {folder}/machine
+      And I run `rbee install --system --root {folder}/machine`
+      Then the exit code is 1
+      And stderr contains "you may not write to {folder}/machine"
+      And stderr contains "{folder}/.local/share/rbee/app/dist/bin/rbee.js install --system"
+
+    @CLI-2 @real
+    Scenario: It is installed for everybody, below the folder that is to be the root of a package
+      When I run `rbee install --system --root {folder}/machine`
+      Then the exit code is 0
+      And {folder}/machine/usr/local/bin holds these, and nothing else:
+        | rbee            | -> ../lib/rbee/app/dist/bin/rbee.js            |
+        | rbee-keeper     | -> ../lib/rbee/app/dist/bin/rbee-keeper.js     |
+        | queen-rbee      | -> ../lib/rbee/app/dist/bin/queen-rbee.js      |
+        | rbee-hive       | -> ../lib/rbee/app/dist/bin/rbee-hive.js       |
+        | llm-worker-rbee | -> ../lib/rbee/app/dist/bin/llm-worker-rbee.js |
+      And {folder}/machine/etc/rbee holds these, and nothing else:
+        | config.toml | 0644 |
+      And {folder}/machine/etc/rbee/config.toml sets nothing
+      And {folder}/machine/usr/local/lib/rbee holds these, and nothing else:
+        | app     | 0755 |
+        | systemd | 0755 |
+      And stdout contains, in this order:
+        | # /usr/local/lib/rbee/systemd/rbee-queen.service             |
+        | "/usr/local/lib/rbee/app/dist/bin/rbee.js" queen serve       |
+        | User=rbee                                                    |
+        | Environment=RBEE_HOME=/var/lib/rbee                          |
+        | StateDirectory=rbee                                          |
+        | LoadCredential=rbee-token:/etc/rbee/token                    |
+        | # /usr/local/lib/rbee/systemd/rbee-hive.service              |
+      And stderr tells this once: "sudo useradd"
+      And stderr contains "sudo systemctl enable --now /usr/local/lib/rbee/systemd/rbee-queen.service"
+      And stderr tells this never: "{folder}/machine/"
+      And each of these tells the version when it is called by its name:
+        | {folder}/machine/usr/local/bin/rbee            |
+        | {folder}/machine/usr/local/bin/rbee-keeper     |
+        | {folder}/machine/usr/local/bin/queen-rbee      |
+        | {folder}/machine/usr/local/bin/rbee-hive       |
+        | {folder}/machine/usr/local/bin/llm-worker-rbee |
+
+  Rule: Where settings come from
+
+    @CLI-3
+    Scenario: A flag over the environment, over the file that is named, over the user's
+      Given this is in the file {folder}/.config/rbee/config.toml:
+        """
+        [queen]
+        host = "127.0.0.11"
+        """
+      And this is in the file {folder}/named.toml:
+        """
+        [queen]
+        host = "127.0.0.12"
+        """
+      When I run `rbee queen status --json`
+      Then stdout contains "http://127.0.0.11:"
+      Given the setting RBEE_CONFIG is "{folder}/named.toml"
+      When I run `rbee queen status --json`
+      Then stdout contains "http://127.0.0.12:"
+      Given the setting RBEE_QUEEN_HOST is "127.0.0.13"
+      When I run `rbee queen status --json`
+      Then stdout contains "http://127.0.0.13:"
+      When I start `rbee queen serve --host 127.0.0.14`
+      Then it says "queen-rbee listens on 127.0.0.14:"
+      When I press Ctrl+C
+      Then the exit code is 0
+      And nothing of rbee is running
+
+    @CLI-3
+    Scenario: The machine's file counts where the user has none
+      Given this is in /etc/rbee/config.toml:
+        """
+        [queen]
+        host = "127.0.0.15"
+        """
+      When I run `rbee queen status --json`
+      Then stdout contains "http://127.0.0.15:"
+      Given this is in the file {folder}/.config/rbee/config.toml:
+        """
+        [queen]
+        port = 8080
+        """
+      When I run `rbee queen status --json`
+      Then stdout contains "http://127.0.0.1:"
+
+    @CLI-3
+    Scenario: A file that is wrong stops everything, and says where
+      Given this is in the file {folder}/.config/rbee/config.toml:
+        """
+        [timeouts]
+        cancel = "soon"
+        """
+      When I run `rbee queen start`
+      Then the exit code is 1
+      And stderr contains "timeouts.cancel: "
+      And no queen was ever started
+
+    @CLI-4 @real
+    Scenario: The configured rbee is used on a node, in the place of the one in its install path
+      Given a machine with sshd and rbee installed
+      And the file {folder}/opt/rbee-hive is a link to the rbee-hive that was built
+      And this is in the file {folder}/.config/rbee/config.toml:
+        """
+        [remote]
+        binary_path = "{folder}/opt/rbee-hive"
+        """
+      When I add it as node "workstation"
+      Then the exit code is 0
+      And stderr contains "Found rbee-hive 0.1.0 at {folder}/opt/rbee-hive"
+      When I run `rbee infer --node workstation --prompt "Once upon a time" --max-tokens 4`
+      Then the exit code is 0
+      And stdout holds a text of at least 2 characters
+      And nothing of rbee is running
+
+  Rule: What this machine can compute on
+
+    @CLI-10
+    Scenario: Backends with their devices, and the two lines of the registry
+      Given nvidia-smi tells of these GPUs:
+        | name         | memory.free |
+        | First of two | 20000       |
+        | Other of two | 1000        |
+      When I run `rbee hive detect`
+      Then the exit code is 0
+      And stdout contains, in this order:
+        | cpu    1 device                                |
+        | cuda   2 devices                               |
+        | 0: First of two, 20000 of 24576 MB free        |
+        | 1: Other of two, 1000 of 24576 MB free         |
+        | backends: ["cpu","cuda"]                       |
+        | devices: {"cpu":1,"cuda":2}                    |
+      When I run `rbee hive detect --json`
+      Then stdout contains "{"backends":["cpu","cuda"],"devices":{"cpu":1,"cuda":2}}"
+      Given an nvidia-smi that has no driver
+      When I run `rbee hive detect`
+      Then the exit code is 0
+      And stdout contains, in this order:
+        | cpu    1 device            |
+        | cuda   not available       |
+        | backends: ["cpu"]          |
+        | devices: {"cpu":1}         |
+
   Rule: The workers of the pool
 
     @CLI-6 @real

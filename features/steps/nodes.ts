@@ -71,7 +71,7 @@ Given("another way to the machine, {int} ms long", async function (this: RbeeWor
 })
 
 Given("the setting {word} is {string}", function (this: RbeeWorld, name: string, value: string) {
-  this.set(name, value)
+  this.set(name, this.fill(value))
 })
 
 Given("a jump host with sshd", async function (this: RbeeWorld) {

@@ -11,6 +11,8 @@ export interface Piece {
 
 /** How it is run. */
 export interface CommandOptions {
+  /** What runs it, such as setpriv with its arguments; nothing where it runs as it is. */
+  readonly inside?: ReadonlyArray<string>
   readonly program: string
   readonly args: ReadonlyArray<string>
   readonly env: Readonly<Record<string, string>>
@@ -33,10 +35,11 @@ export class RbeeCommand {
   /** Called whenever there is more output, and at the end. */
   readonly #watchers = new Set<() => void>()
 
-  constructor({ program, args, env, cwd, stdin = "" }: CommandOptions) {
+  constructor({ inside = [], program, args, env, cwd, stdin = "" }: CommandOptions) {
     this.args = args
     const begin = performance.now()
-    const child = spawn(process.execPath, [program, ...args], { env, cwd, stdio: "pipe" })
+    const [file = "", ...rest] = [...inside, process.execPath, program, ...args]
+    const child = spawn(file, rest, { env, cwd, stdio: "pipe" })
     this.#child = child
     const keep = (pieces: Array<Piece>) => (text: string) => {
       pieces.push({ text, at_ms: Math.round(performance.now() - begin) })

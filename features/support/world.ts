@@ -59,6 +59,9 @@ export class RbeeWorld extends World {
   standIn: StandIn | undefined
   /** The model hub that this scenario has to itself, once there is one. */
   modelHub: ModelHub | undefined
+  /** What `rbee` is: the one that was built, unless a scenario installs another; and what runs it. */
+  program = Path.join(root, "dist", "bin", "rbee.js")
+  inside: ReadonlyArray<string> = []
   /** Every command that was run, in order. */
   readonly commands: Array<RbeeCommand> = []
   /** Processes that were looked at, to be told later whether they are still the same. */
@@ -171,8 +174,8 @@ export class RbeeWorld extends World {
 
   /** Starts the command and does not wait for it. */
   readonly start = (args: ReadonlyArray<string>, stdin = ""): RbeeCommand => {
-    const program = Path.join(root, "dist", "bin", "rbee.js")
-    const command = new RbeeCommand({ program, args, stdin, env: this.#env, cwd: this.folder })
+    const { program, inside } = this
+    const command = new RbeeCommand({ inside, program, args, stdin, env: this.#env, cwd: this.folder })
     this.commands.push(command)
     return command
   }
