@@ -55,7 +55,14 @@ export const beTheOnly = (role: DaemonRole): Effect.Effect<void, AlreadyRunning,
     const ours = yield* Effect.orElseSucceed(tryFileLock(lock), () => true)
     if (!ours)
       return yield* new AlreadyRunning({ role, pid: Option.getOrNull(Option.map(holderOf(lock), ({ pid }) => pid)) })
+    yield* Effect.ignore(Effect.try(() => sweepRecords(Path.dirname(lock), role)))
   })
+
+/** Records of the role that never got their name: who wrote them was killed. Nobody but the only one writes any. */
+const sweepRecords = (folder: string, role: DaemonRole): void => {
+  const unfinished = Fs.readdirSync(folder).filter((name) => name.startsWith(`${role}.json.`) && name.endsWith(".tmp"))
+  for (const name of unfinished) Fs.rmSync(Path.join(folder, name), { force: true })
+}
 
 /** The way for a request to end its own daemon. */
 export class Stop extends Context.Tag("rbee/Stop")<

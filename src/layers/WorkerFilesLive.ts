@@ -44,6 +44,10 @@ const make = Effect.gen(function* () {
     const record = decodeRecord(text)
     return Option.isNone(record) || key === "" ? [] : [{ ...record.value, api_key: Redacted.make(key) }]
   }
+  /** The files of run/ that are workers', finished or not. */
+  const workerFiles = async () => (await Fs.readdir(inRun(".")).catch(() => [])).filter((name) => name.startsWith("w-"))
+  const readRecords = async () =>
+    (await Promise.all((await workerFiles()).filter((name) => name.endsWith(".json")).map(readRecord))).flat()
   return WorkerFiles.of({
     builtIn: { worker_type: builtInWorkerType, version, command: [...command, "worker", "serve"], features: [] },
     builtInEntry: {
@@ -59,10 +63,11 @@ const make = Effect.gen(function* () {
       Effect.flatMap(Effect.orDie(Schema.encode(WorkerRecord)({ worker, identity, log_path, origin })), (text) =>
         Effect.promise(() => writePrivate(inRun(`${worker.id}.json`), text))
       ),
-    recorded: Effect.promise(async () => {
-      const names = await Fs.readdir(inRun(".")).catch(() => [])
-      const workers = names.filter((name) => name.startsWith("w-") && name.endsWith(".json")).map(readRecord)
-      return (await Promise.all(workers)).flat()
+    recorded: Effect.promise(readRecords),
+    sweep: Effect.promise(async () => {
+      const whole = new Set((await readRecords()).flatMap(({ worker: { id } }) => [`${id}.key`, `${id}.json`]))
+      const broken = (await workerFiles()).filter((name) => !whole.has(name))
+      await Promise.all(broken.map((name) => Fs.rm(inRun(name), { force: true })))
     }),
     logPath: (id) => Path.join(home, "logs", `worker-${id}.log`),
     remove: (id) =>

@@ -21,7 +21,8 @@ type Needs = WorkerFiles | Processes | WorkerClient | HiveWorkers | Narrator
  * its process (pid, start time, boot) and by answering to its key; a pid that has another owner by now is nobody's to touch.
  */
 export const adoptWorkers: Effect.Effect<void, never, Needs> = Effect.gen(function* () {
-  const { recorded } = yield* WorkerFiles
+  const { recorded, sweep } = yield* WorkerFiles
+  yield* sweep
   yield* Effect.forEach(yield* recorded, adopt, { concurrency: "unbounded", discard: true })
 }).pipe(Effect.withSpan("rbee.adoptWorkers"))
 

@@ -23,6 +23,8 @@ export class WorkerFiles extends Context.Tag("rbee/WorkerFiles")<
     readonly record: (worker: Omit<RecordedWorker, "api_key">) => Effect.Effect<void>
     /** What is noted of workers that may still run; a note that cannot be read is none. */
     readonly recorded: Effect.Effect<ReadonlyArray<RecordedWorker>>
+    /** Removes what a hive that was killed left half done: whatever is not a record with its key. */
+    readonly sweep: Effect.Effect<void>
     /** Where the worker's log goes. */
     readonly logPath: (id: WorkerId) => string
     /** Removes key and record; the log stays. */

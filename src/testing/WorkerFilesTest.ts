@@ -58,6 +58,11 @@ const make = () => {
         return api_key === undefined ? [] : [{ ...record, api_key }]
       })
     ),
+    sweep: Effect.sync(() => {
+      const known = new Set([...records.values()].map(({ worker }) => worker.id))
+      for (const path of keys.keys()) if (![...known].some((id) => keyPath(id) === path)) keys.delete(path)
+      for (const id of known) if (!keys.has(keyPath(id))) records.delete(recordPath(id))
+    }),
     record: (hosted) => Effect.sync(() => void records.set(recordPath(hosted.worker.id), hosted)),
     logPath: (id) => `/home/rbee/logs/worker-${id}.log`,
     remove: (id) =>

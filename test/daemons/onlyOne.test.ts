@@ -55,4 +55,15 @@ describe("beTheOnly", () => {
       assert.strictEqual(JSON.parse(Fs.readFileSync(lockOf(home), "utf8")).pid, process.pid)
     })
   )
+
+  it.scopedLive("a record that a killed one did not finish is swept away, another role's is not", () =>
+    Effect.gen(function* () {
+      const home = yield* tempDir
+      const run = Path.join(home, "run")
+      Fs.mkdirSync(run)
+      for (const name of ["queen.json.1.tmp", "hive.json.1.tmp"]) Fs.writeFileSync(Path.join(run, name), "{")
+      yield* only(home)
+      assert.deepStrictEqual(Fs.readdirSync(run).sort(), ["hive.json.1.tmp", "queen.lock"])
+    })
+  )
 })

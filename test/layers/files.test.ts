@@ -174,6 +174,22 @@ describe("WorkerFilesLive", () => {
     )
   )
 
+  it.live("what a killed hive left half done is swept away, and nothing else", () =>
+    withHome((files, home) =>
+      Effect.gen(function* () {
+        yield* files.sweep // no folder yet: nothing to do
+        yield* files.writeKey(id, Redacted.make("key-1"))
+        yield* files.record(hosted())
+        yield* files.writeKey(WorkerId.make("w-2"), Redacted.make("key-2")) // killed before the launch
+        yield* files.record(hosted({ id: WorkerId.make("w-3") })) // killed while it removed both
+        for (const name of ["w-4.json", "w-5.key.1.tmp", "hive.json"])
+          Fs.writeFileSync(Path.join(home, "run", name), "{")
+        yield* files.sweep
+        assert.deepStrictEqual(Fs.readdirSync(Path.join(home, "run")).sort(), ["hive.json", "w-1.json", "w-1.key"])
+      })
+    )
+  )
+
   it.live("key and record are removed, the log stays; nothing else is left (LIFE-10)", () =>
     withHome((files, home) =>
       Effect.gen(function* () {

@@ -80,6 +80,14 @@ describe("adoptWorkers", () => {
     }).pipe(inWorld({ worker: { up: false } }))
   )
 
+  it.effect("the key of a worker that was never launched is no worker's", () =>
+    Effect.gen(function* () {
+      yield* (yield* WorkerFiles).writeKey(id, Redacted.make("key-1"))
+      assert.deepStrictEqual(yield* adopted, [])
+      assert.deepStrictEqual(yield* (yield* WorkerFilesTest).paths, [])
+    }).pipe(inWorld())
+  )
+
   it.effect("nothing left behind is nothing to do", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* adopted, [])
