@@ -23,9 +23,11 @@ import { SshLive } from "../../layers/SshLive.js"
 import { nodeRegistrySql } from "../../layers/sql/NodeRegistrySql.js"
 import { TokensLive } from "../../layers/TokensLive.js"
 import { VersionsSemver } from "../../layers/VersionsSemver.js"
+import { relearnHives } from "../../programs/relearnHives.js"
 import { Daemons } from "../../services/Daemons.js"
 import { type Configuration, Settings } from "../../services/Settings.js"
 import { announce, beTheOnly, type DaemonOptions, runUntilStopped } from "../daemon.js"
+import { silently } from "../reporting.js"
 import { answerHangups, holdToken } from "../token.js"
 import { OpenHandlers, RegistryHandlers, TasksHandlers } from "./handlers.js"
 import { hivesLive } from "./hives.js"
@@ -62,6 +64,9 @@ export const serveQueen = Effect.fn("rbee.serveQueen")(function* (options: Queen
     yield* announce(options, host, bound)
   })
 
+  /** A queen before this one may have left hives that run. What is its keeper's alone has none before it. */
+  const relearned = options.attached ? Layer.empty : Layer.scopedDiscard(Effect.forkScoped(silently(relearnHives)))
+
   const graph = serve({
     host,
     port: options.port,
@@ -76,6 +81,7 @@ export const serveQueen = Effect.fn("rbee.serveQueen")(function* (options: Queen
       WorkersHandlers,
       NodesHandlers,
       TasksHandlers,
+      relearned,
       HttpApiBuilder.middleware(QueenApi, guarded)
     ]),
     Layer.provide([authLive("queen-rbee", token.current), answerHangups(token, record), DrainLive]),
