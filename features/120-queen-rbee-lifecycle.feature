@@ -109,6 +109,24 @@ Feature: Life of the queen
     And stderr contains "A queen runs in this home folder already (pid"
     And stderr contains "rbee queen status tells where it listens"
 
+  @QN-5 @real
+  Scenario: A queen that is killed leaves both streams running; the next one knows her nodes, and learns the workers from the hive
+    Given a machine with sshd and rbee installed
+    And a queen is running
+    And it is the node "workstation"
+    And a model whose stories do not end
+    When I run `rbee workers spawn --node localhost --model {endless model} --slots 2 --ctx-size 2048`
+    And I start `rbee infer --model {endless model} --prompt "Once upon a time" --max-tokens 1500 --json`
+    And I start `rbee infer --model {endless model} --prompt "The queen bee" --max-tokens 1500 --json`
+    And the first tokens of both streams are there
+    And a queen, a hive and a worker are running on localhost
+    And that queen is killed with SIGKILL under both streams
+    And I run `rbee queen start` besides
+    Then within 10 seconds the queen tells of that very worker
+    And she still knows the node "workstation"
+    And another queen runs, with the very same hive and worker
+    And both streams give all their tokens, numbered without a gap
+
   @QN-2 @real
   Scenario: Two commands at once share one hive, and leave nothing
     When I start `rbee infer --prompt "Once upon a time" --max-tokens 8`

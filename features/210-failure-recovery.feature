@@ -94,17 +94,19 @@ Feature: Recovery from failures
     And stdout is empty
 
   @Gap-F6 @HV-1 @real
-  Scenario: A hive that is killed leaves its workers serving, and the next one finds them again
+  Scenario: A hive that is killed leaves both streams running, and the next one finds their worker again
     Given a queen is running
     And a model whose stories do not end
-    When I start `rbee infer --model {endless model} --prompt "Once upon a time" --max-tokens 1500 --ctx-size 2048 --json`
-    And the first tokens are there
+    When I run `rbee workers spawn --node localhost --model {endless model} --slots 2 --ctx-size 2048`
+    And I start `rbee infer --model {endless model} --prompt "Once upon a time" --max-tokens 1500 --json`
+    And I start `rbee infer --model {endless model} --prompt "The queen bee" --max-tokens 1500 --json`
+    And the first tokens of both streams are there
     And a queen, a hive and a worker are running on localhost
-    And that hive is killed with SIGKILL
+    And that hive is killed with SIGKILL under both streams
     Then the queen notices that the hive is gone
     When I run `rbee setup preflight --node localhost` besides
     Then another hive runs, with the very same worker
-    And the command gives all its 1500 tokens, numbered without a gap
+    And both streams give all their tokens, numbered without a gap
 
   @Gap-F6 @real
   Scenario: A worker that nobody looks after any more ends by itself

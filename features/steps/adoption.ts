@@ -18,9 +18,20 @@ const kill = async (world: RbeeWorld, ...roles: ReadonlyArray<string>) => {
   await untilEnded(killed, moment_ms)
 }
 
-When("that hive is killed with SIGKILL", async function (this: RbeeWorld) {
-  await kill(this, "hive")
+const streams = (world: RbeeWorld) => world.commands.filter(({ args }) => args[0] === "infer")
+
+When("the first tokens of both streams are there", async function (this: RbeeWorld) {
+  await Promise.all(streams(this).map((command) => command.prints("stdout", /"type":"token"/)))
 })
+
+When(
+  /^that (queen|hive) is killed with SIGKILL under both streams$/,
+  async function (this: RbeeWorld, role: "queen" | "hive") {
+    await kill(this, role)
+    const running = streams(this).filter(({ isOver }) => !isOver)
+    assert.equal(running.length, 2, "both streams run on")
+  }
+)
 
 When("queen and hive are killed with SIGKILL", async function (this: RbeeWorld) {
   await kill(this, "queen", "hive")
@@ -30,26 +41,32 @@ When(/^I run `rbee (.*)` besides$/, async function (this: RbeeWorld, args: strin
   await this.prepare(args.split(" "))
 })
 
-Then("another hive runs, with the very same worker", async function (this: RbeeWorld) {
-  const running = await this.processes()
-  const [hive, ...others] = running.filter(({ role }) => role === "hive")
-  assert.ok(hive !== undefined && others.length === 0, list(running))
-  assert.notEqual(hive.pid, this.seen.get("hive")?.pid)
-  const workers = running.filter(({ role }) => role === "worker").map(({ pid }) => pid)
-  assert.deepEqual(workers, [this.seen.get("worker")?.pid])
-})
+Then(
+  /^another (queen|hive) runs, with the very same (?:hive and )?worker$/,
+  async function (this: RbeeWorld, role: "queen" | "hive") {
+    const running = await this.processes()
+    const pids = (of: string) => running.filter((one) => one.role === of).map(({ pid }) => pid)
+    const before = (of: string) => this.seen.get(of)?.pid
+    assert.equal(pids(role).length, 1, list(running))
+    assert.notEqual(pids(role)[0], before(role))
+    for (const other of role === "queen" ? ["hive", "worker"] : ["worker"])
+      assert.deepEqual(pids(other), [before(other)])
+  }
+)
 
-Then("the command gives all its {int} tokens, numbered without a gap", async function (this: RbeeWorld, count: number) {
-  const command = this.commands.find(({ args }) => args[0] === "infer") ?? assert.fail("no infer was started")
-  assert.equal(await command.exit(), 0, command.transcript)
-  const events = eventsOf(command)
-  assert.equal(events.findLast(({ type }) => type === "end")?.tokens_out, count)
-  const numbers = events.flatMap(({ type, i }) => (type === "token" ? [i] : []))
-  assert.ok(numbers.length > 0)
-  assert.deepEqual(
-    numbers,
-    numbers.map((_, i) => i)
-  )
+Then("both streams give all their tokens, numbered without a gap", async function (this: RbeeWorld) {
+  for (const command of streams(this)) {
+    assert.equal(await command.exit(), 0, command.transcript)
+    const events = eventsOf(command)
+    const asked = Number(command.args[command.args.indexOf("--max-tokens") + 1])
+    assert.equal(events.findLast(({ type }) => type === "end")?.tokens_out, asked)
+    const numbers = events.flatMap(({ type, i }) => (type === "token" ? [i] : []))
+    assert.ok(numbers.length > 0)
+    assert.deepEqual(
+      numbers,
+      numbers.map((_, i) => i)
+    )
+  }
 })
 
 Then("every command ends with exit code {int}", async function (this: RbeeWorld, code: number) {

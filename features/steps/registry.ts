@@ -18,6 +18,7 @@ export interface Answer {
 export interface ToldWorker {
   readonly id: string
   readonly state: string
+  readonly pid: number | null
   readonly rbee_hive_url: string | null
   readonly last_heartbeat_unix: number | null
 }
@@ -121,6 +122,19 @@ Then("the queen lists these workers:", async function (this: RbeeWorld, table: D
       query
     )
   }
+})
+
+Then("within {int} seconds the queen tells of that very worker", async function (this: RbeeWorld, seconds: number) {
+  const isKnown = async () => {
+    const pids = (await workersFor(this)).map(({ pid }) => pid)
+    return pids.length === 1 && pids[0] === this.seen.get("worker")?.pid ? true : undefined
+  }
+  await eventually(isKnown, seconds * 1000, async () => JSON.stringify(await workersFor(this)))
+})
+
+Then("she still knows the node {string}", async function (this: RbeeWorld, name: string) {
+  const { status, body } = await askQueen(this, "GET", `/v2/registry/beehives/${name}`)
+  assert.equal(status, 200, JSON.stringify(body))
 })
 
 Then(
