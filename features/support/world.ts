@@ -1,6 +1,5 @@
 /** What a scenario has to itself: folders, ports, a machine reached by SSH, and everything that it runs. */
 import * as Fs from "node:fs/promises"
-import * as Net from "node:net"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
@@ -10,29 +9,12 @@ import { type SshdOptions, startSshd, type TestSshd } from "../../test/support/s
 import { RbeeCommand } from "./command.js"
 import { type ModelHub, type ModelOnHub, sha256Of, startHub } from "./hub.js"
 import { writeEndlessModel } from "./models.js"
+import { queenPort, somePorts } from "./ports.js"
 import { processesOf, type RbeeProcess, untilEnded } from "./processes.js"
 import type { StandIn } from "./standIn.js"
 
 /** The package whose built command is run. */
 export const root = fileURLToPath(new URL("../../", import.meta.url)).replace(/\/$/, "")
-
-/** Workers' ports begin anywhere below the ports that systems hand out, with room for some workers. */
-const somePorts = () => {
-  const first = 10_000 + 20 * Math.floor(Math.random() * 1_000)
-  return { RBEE_WORKER_PORT_START: `${first}`, RBEE_WORKER_PORT_END: `${first + 19}` }
-}
-
-/** A queen's port lies above the workers' and below the system's own, which may give one to the next as soon as we let go of it. */
-const queenPort = async (): Promise<number> => {
-  const port = 30_000 + Math.floor(Math.random() * 2_700)
-  return (await isFree(port)) ? port : queenPort()
-}
-
-const isFree = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const server = Net.createServer().once("error", () => resolve(false))
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)))
-  })
 
 /** A machine with a network of its own, so that its link can be cut. */
 export interface NetworkedMachine {
