@@ -116,3 +116,51 @@ Feature: Recovery from failures
     And a queen, a hive and a worker are running on localhost
     And queen and hive are killed with SIGKILL
     Then all of them are gone within 20 seconds
+
+  @Gap-F1 @real
+  Scenario: A worker that crashes is noticed and forgotten, and the next request starts another
+    Given a queen is running
+    And a model whose stories do not end
+    When I start `rbee infer --model {endless model} --prompt "Once upon a time" --max-tokens 4000 --ctx-size 4096`
+    And the first tokens are there
+    And the worker gets SIGSEGV
+    Then within 10 seconds the command says "worker may have crashed"
+    And within 10 seconds neither hive nor queen lists it
+    And the command ends with exit code 1
+    And the text so far is saved in the file that stderr names
+    # The next one starts another worker, which is killed when it has nothing to do.
+    When I run `rbee infer --model {endless model} --prompt "Once upon a time" --max-tokens 4 --ctx-size 4096`
+    Then the exit code is 0
+    And stderr contains "Starting worker w-"
+    When the worker gets SIGKILL
+    Then within 10 seconds neither hive nor queen lists it
+    # And another one, which is killed in the middle of its answer.
+    When I start `rbee infer --model {endless model} --prompt "Once upon a time" --max-tokens 4000 --ctx-size 4096`
+    And the first tokens are there
+    And the worker gets SIGKILL
+    Then within 10 seconds the command says "worker may have crashed"
+    And within 10 seconds neither hive nor queen lists it
+    And the command ends with exit code 1
+
+  @Gap-F7 @real
+  Scenario: A hive that is told to end lets its two requests finish
+    Given the setting RBEE_TIMEOUTS_DRAIN is "100s"
+    And a model whose stories do not end
+    And I start `rbee hive serve` in the foreground, and it listens
+    And a queen is running
+    When I start `rbee infer --model {endless model} --prompt "Once upon a time" --max-tokens 600 --ctx-size 2048 --slots 2 --json` twice, and both answers have begun
+    And the hive in the foreground gets SIGTERM
+    Then both answers are whole, of 600 tokens, numbered without a gap
+    And the hive in the foreground ends with exit code 0
+    And no worker runs any more
+
+  @Gap-F7 @real
+  Scenario: A queen that is told to end lets her two requests finish, and takes everything with her
+    Given the setting RBEE_TIMEOUTS_DRAIN is "100s"
+    And a model whose stories do not end
+    And I start `rbee queen serve` in the foreground, and it listens
+    When I start `rbee infer --model {endless model} --prompt "Once upon a time" --max-tokens 600 --ctx-size 2048 --slots 2 --json` twice, and both answers have begun
+    And the queen in the foreground gets SIGTERM
+    Then both answers are whole, of 600 tokens, numbered without a gap
+    And the queen in the foreground ends with exit code 0
+    And nothing of rbee is running
