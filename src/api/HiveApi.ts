@@ -9,6 +9,7 @@ import { BackendReport } from "../domain/Device.js"
 import {
   CatalogUnavailable,
   DownloadNotFound,
+  HiveClaimed,
   ModelInUse,
   ModelNotFound,
   WorkerDraining,
@@ -74,10 +75,14 @@ const Node = HttpApiGroup.make("node")
   .add(HttpApiEndpoint.get("resources", "/v1/resources").addSuccess(Resources))
   .add(HttpApiEndpoint.get("events", "/v1/events").addSuccess(eventStream))
   .add(
+    HttpApiEndpoint.post("claim", "/v1/lease").setPayload(Lease).addSuccess(Message).addError(declare(WorkerDraining))
+  )
+  .add(
     HttpApiEndpoint.put("renewLease", "/v1/lease")
       .setPayload(Lease)
       .addSuccess(Message)
       .addError(declare(WorkerDraining))
+      .addError(declare(HiveClaimed))
   )
   .add(
     HttpApiEndpoint.del("releaseLease", "/v1/lease/:queen_id")

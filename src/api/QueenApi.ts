@@ -109,6 +109,12 @@ const Registry = HttpApiGroup.make("registry")
   .add(install.addSuccess(Installed))
   .add(remove.addSuccess(HttpApiSchema.NoContent))
   .add(
+    HttpApiEndpoint.post("claim", "/v2/registry/beehives/:name/claim")
+      .setPath(byName)
+      .addSuccess(HttpApiSchema.NoContent)
+      .addError(anyError)
+  )
+  .add(
     HttpApiEndpoint.post("removeByBody", "/v2/registry/beehives/remove")
       .setPayload(Schema.Struct({ node_name: NodeName }))
       .addSuccess(HttpApiSchema.NoContent)

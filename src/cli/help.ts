@@ -43,7 +43,8 @@ export const pages: Readonly<Record<string, HelpPage>> = {
       ["list-nodes", "show the machines"],
       ["remove-node", "take it off; with --purge rbee off the machine, too"],
       ["install", "put rbee on it, or bring it to this version"],
-      ["preflight", "check whether it could serve: SSH, rbee, hive"]
+      ["preflight", "check whether it could serve: SSH, rbee, hive"],
+      ["claim", "take it back from another queen that has claimed it"]
     ],
     examples: [
       [

@@ -86,13 +86,20 @@ export const NodePreflight = Schema.Struct({ ssh: Schema.NullOr(SshReport), hive
 })
 export type NodePreflight = typeof NodePreflight.Type
 
+/** A machine's name, or a path, as it is shown to users. */
+const Place = Schema.String.pipe(Schema.pattern(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{1,512}$/u))
+
 /**
  * A queen's claim on a hive. A hive that was started for a queen exits when its last lease is released or runs out;
- * a lease without an end (`ttl_s` null, a persistent queen's) never runs out.
+ * a lease without an end (`ttl_s` null, a persistent queen's) never runs out. One queen that stays manages a hive: of two that claim it
+ * the newer has it. Ephemeral queens share it with her.
  */
 export const Lease = Schema.Struct({
   queen_id: QueenId,
-  ttl_s: Schema.NullOr(Schema.Finite.pipe(Schema.positive()))
+  ttl_s: Schema.NullOr(Schema.Finite.pipe(Schema.positive())),
+  /** Where the queen runs, and her home folder. */
+  host: Place,
+  home: Place
 }).annotations({ identifier: "Lease", parseOptions: { errors: "all" } })
 export type Lease = typeof Lease.Type
 
@@ -108,6 +115,8 @@ export const HiveEvent = Schema.Union(
   Schema.Struct({ type: Schema.Literal("workers"), workers: Schema.Array(WorkerInfo) }),
   Schema.Struct({ type: Schema.Literal("worker"), worker: WorkerInfo }),
   Schema.Struct({ type: Schema.Literal("worker_gone"), id: Schema.String }),
+  /** A queen that stays has claimed the hive: another one that does holds it no longer. */
+  Schema.Struct({ type: Schema.Literal("claimed"), queen_id: QueenId }),
   Narration
 )
 export type HiveEvent = typeof HiveEvent.Type

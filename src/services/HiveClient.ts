@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { BackendReport } from "../domain/Device.js"
-import type { HiveUnreachable, InvalidHiveResponse } from "../domain/errors/Hive.js"
+import type { HiveClaimed, HiveUnreachable, InvalidHiveResponse } from "../domain/errors/Hive.js"
 import type { RbeeError } from "../domain/errors/index.js"
 import type { Unauthorized } from "../domain/errors/Request.js"
 import type { WorkerDraining, WorkerNotFound } from "../domain/errors/Worker.js"
@@ -45,7 +45,13 @@ export class HiveClient extends Context.Tag("rbee/HiveClient")<
     readonly download: (hive: HiveAddress, model: ModelRef) => Stream.Stream<Report | ModelEntry, RbeeError>
     /** The hive's worker changes and narration, without end. */
     readonly events: (hive: HiveAddress) => Stream.Stream<HiveEvent, HiveCallError>
-    readonly renewLease: (hive: HiveAddress, lease: Lease) => Effect.Effect<void, HiveCallError | WorkerDraining>
+    /** Takes the hive: another queen that stays holds it no longer, if this one does. */
+    readonly claim: (hive: HiveAddress, lease: Lease) => Effect.Effect<void, HiveCallError | WorkerDraining>
+    /** Keeps a claim; it takes nothing from whoever has claimed the hive since. */
+    readonly renewLease: (
+      hive: HiveAddress,
+      lease: Lease
+    ) => Effect.Effect<void, HiveCallError | WorkerDraining | HiveClaimed>
     /** Gives the claim up; the end of the last one stops the hive and its workers, which is narrated. */
     readonly releaseLease: (hive: HiveAddress, queen: QueenId) => Stream.Stream<LeaseEvent, HiveCallError>
   }

@@ -14,6 +14,11 @@ export class Hives extends Context.Tag("rbee/Hives")<
   Hives,
   {
     readonly connect: (node: NodeRecord) => Effect.Effect<HiveConnection, ConnectHiveError, Narrator>
+    /**
+     * The same for a hive that another queen has claimed since, which connecting to fails with: it is taken back. On purpose alone, or two
+     * queens would take it from each other without end.
+     */
+    readonly claim: (node: NodeRecord) => Effect.Effect<HiveConnection, ConnectHiveError, Narrator>
     /** A node's hive, if it is held or runs on this machine: none is started, and no machine is connected to for it. */
     readonly running: (node: NodeRecord) => Effect.Effect<Option.Option<HiveConnection>, ConnectHiveError, Narrator>
     /** Gives a node's hive up, if it is held: one that was started for us drains and stops, which is narrated. */

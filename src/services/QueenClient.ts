@@ -106,6 +106,8 @@ export class QueenClient extends Context.Tag("rbee/QueenClient")<
     ) => Stream.Stream<Report | SpawnedWorker, RbeeError>
     /** Drains and stops a worker, through its hive. */
     readonly stopWorker: (queen: QueenAddress, id: WorkerId) => Stream.Stream<Narration, RbeeError>
+    /** Takes a node's hive back from a queen that has claimed it since. */
+    readonly claimNode: (queen: QueenAddress, name: NodeName) => Effect.Effect<void, RbeeError>
     /** Tells the queen the passphrase of a private key, which it keeps in memory alone. */
     readonly unlock: (
       queen: QueenAddress,

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type { BackendReport } from "../domain/Device.js"
+import { HiveClaimed } from "../domain/errors/Hive.js"
 import type { RbeeError } from "../domain/errors/index.js"
 import { ModelNotFound } from "../domain/errors/Model.js"
 import { WorkerNotFound } from "../domain/errors/Worker.js"
@@ -39,6 +40,8 @@ export interface HiveClientTestOptions {
   readonly spawn_takes?: Duration.DurationInput
   /** What a plan says. */
   readonly plan?: (request: SpawnRequest) => SpawnPlan
+  /** Another queen that stays and has claimed it since. */
+  readonly claimed_by?: { readonly host: string; readonly home: string } | null
   /** How long it takes to stop once its last lease is given up. */
   readonly stop_takes?: Duration.DurationInput
 }
@@ -48,6 +51,7 @@ export type HiveCall =
   | { readonly _tag: "asked"; readonly what: "health" | "backends" | "resources" | "binaries" | "workers" | "worker" }
   | { readonly _tag: "spawn"; readonly request: SpawnRequest }
   | { readonly _tag: "stopped"; readonly id: WorkerId }
+  | { readonly _tag: "claimed"; readonly lease: Lease }
   | { readonly _tag: "renewed"; readonly lease: Lease }
   | { readonly _tag: "released"; readonly queen: QueenId }
 
@@ -88,6 +92,7 @@ const defaults: Required<HiveClientTestOptions> = {
   spawn_fault: null,
   spawn_takes: 0,
   plan: testPlan,
+  claimed_by: null,
   stop_takes: 0
 }
 
@@ -180,11 +185,25 @@ const make = (options: HiveClientTestOptions) => {
           return Stream.concat(Stream.make(now), Stream.drain(Stream.fromEffect(Deferred.await(open))))
         })
       ),
-    renewLease: (_, lease) =>
-      note({ _tag: "renewed", lease }).pipe(
+    claim: (_, lease) =>
+      note({ _tag: "claimed", lease }).pipe(
         Effect.zipRight(check),
-        Effect.zipRight(Effect.sync(() => void leases.set(lease.queen_id, lease)))
+        Effect.zipRight(
+          Effect.sync(() => {
+            if (lease.ttl_s === null) hive = { ...hive, claimed_by: null }
+            leases.set(lease.queen_id, lease)
+          })
+        )
       ),
+    renewLease: (address, lease) =>
+      Effect.gen(function* () {
+        yield* note({ _tag: "renewed", lease })
+        yield* check
+        if (hive.claimed_by !== null && lease.ttl_s === null) {
+          return yield* new HiveClaimed({ node: address.node, ...hive.claimed_by })
+        }
+        leases.set(lease.queen_id, lease)
+      }),
     releaseLease: (_, queen) => Stream.unwrap(releaseLease(queen))
   })
   const control = HiveClientTest.of({

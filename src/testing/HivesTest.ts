@@ -25,6 +25,7 @@ export interface HivesTestOptions {
 /** What happened, in order. */
 export type HivesEvent =
   | { readonly _tag: "connected"; readonly node: NodeName }
+  | { readonly _tag: "claimed"; readonly node: NodeName }
   | { readonly _tag: "released"; readonly node: NodeName }
   | { readonly _tag: "reached"; readonly node: NodeName; readonly url: string }
 
@@ -56,6 +57,10 @@ const make = ({ fault = null, running = true, tunnel_fault = null }: HivesTestOp
         yield* note({ _tag: "connected", node })
         return connectionTo(node)
       }),
+    claim: ({ node_name: node }) =>
+      fault !== null && fault._tag !== "HiveClaimed"
+        ? Effect.fail(fault)
+        : Effect.as(note({ _tag: "claimed", node }), connectionTo(node)),
     running: ({ node_name }) =>
       fault !== null
         ? Effect.fail(fault)

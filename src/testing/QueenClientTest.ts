@@ -251,6 +251,7 @@ const make = (options: QueenClientTestOptions) => {
         workers = left
         return Stream.make(narrate(`Worker ${id} is stopped`))
       }),
+    claimNode: (_, name) => Stream.runDrain(bySsh(() => withNode(name, () => Stream.empty))),
     unlock,
     shutdown: (address) =>
       Stream.unwrap(

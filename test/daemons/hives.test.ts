@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import { HiveKeeping, hivesLive } from "../../src/daemons/queen/hives.js"
 import { HiveUnreachable } from "../../src/domain/errors/Hive.js"
-import { HiveStarted } from "../../src/domain/Hive.js"
+import { HiveStarted, type Lease } from "../../src/domain/Hive.js"
 import { localhost, QueenId } from "../../src/domain/Ids.js"
 import { localhostNode } from "../../src/domain/Node.js"
 import { Hives } from "../../src/services/Hives.js"
@@ -54,13 +54,16 @@ const machine = (start_takes = 0): TestWorld => ({
   hive: { workers: [handle()] }
 })
 
-const lease = { queen_id: QueenId.make("queen-1"), ttl_s: 120 }
+const lease = { queen_id: QueenId.make("queen-1"), ttl_s: 120, host: "desk", home: "/home/bee/.rbee" }
 
 /** Runs a test with a queen's hives over a world of doubles. */
 const withHives =
-  (world: TestWorld = machine()) =>
+  (world: TestWorld = machine(), claimed_with: Lease = lease) =>
   <A, E>(test: Effect.Effect<A, E, TestServices | Hives | HiveKeeping | Scope.Scope>): Effect.Effect<A, E> =>
-    test.pipe(Effect.scoped, Effect.provide(Layer.provideMerge(Layer.fresh(hivesLive(lease)), TestRbee.with(world))))
+    test.pipe(
+      Effect.scoped,
+      Effect.provide(Layer.provideMerge(Layer.fresh(hivesLive(claimed_with)), TestRbee.with(world)))
+    )
 
 const connect = Effect.flatMap(Hives, (hives) => hives.connect(node()))
 const workers = Effect.map(
@@ -75,7 +78,7 @@ const startsAsked = Effect.map(
   Effect.flatMap(SshTest, (ssh) => ssh.commandsOn("workstation.lan")),
   (commands) => commands.filter(([, verb]) => verb === "start").length
 )
-const calls = (tag: "renewed" | "released") =>
+const calls = (tag: "claimed" | "renewed" | "released") =>
   Effect.map(
     Effect.flatMap(HiveClientTest, (hive) => hive.journal),
     (journal) => journal.filter(({ _tag }) => _tag === tag).length
@@ -261,6 +264,62 @@ describe("a link that is lost", () => {
   )
 })
 
+describe("a hive that another queen has claimed since (Gap-F3)", () => {
+  const other = { host: "attic", home: "/home/ann/.rbee" }
+  const stays: Lease = { ...lease, ttl_s: null }
+  const lose = Effect.gen(function* () {
+    yield* connect
+    yield* settle
+    yield* Effect.flatMap(HiveClientTest, (hive) => hive.change({ claimed_by: other }))
+    yield* TestClock.adjust("30 seconds") // until the next renewal
+  })
+
+  it.effect("is looked after no more, and its requests are told whose it is", () =>
+    Effect.gen(function* () {
+      yield* lose
+      const told = yield* Effect.flip(connect)
+      assert.deepInclude(told, { _tag: "HiveClaimed", node: workstation, ...other })
+      assert.strictEqual((yield* Effect.flip(Effect.flatMap(Hives, ({ running }) => running(node()))))._tag, told._tag)
+      assert.deepStrictEqual(yield* workers, [])
+      const { last_error } = yield* Effect.flatMap(NodeRegistry, (registry) => registry.find(workstation))
+      assert.include(last_error, "/home/ann/.rbee on attic")
+      const renewed = yield* calls("renewed")
+      yield* TestClock.adjust("10 minutes")
+      assert.deepStrictEqual([yield* calls("renewed"), yield* calls("claimed")], [renewed, 1])
+      assert.strictEqual(yield* startsAsked, 1)
+      assert.strictEqual(yield* tunnelsOpen, 1) // what streams through it goes on
+    }).pipe(withHives(machine(), stays))
+  )
+
+  it.effect("is not stopped by a queen that ends", () =>
+    Effect.gen(function* () {
+      yield* lose
+      yield* Effect.flatMap(HiveKeeping, ({ releaseAll }) => releaseAll)
+      assert.deepStrictEqual([yield* calls("released"), yield* tunnelsOpen], [0, 0])
+    }).pipe(withHives(machine(), stays))
+  )
+
+  it.effect("is taken back on purpose, without starting another, and is looked after again", () =>
+    Effect.gen(function* () {
+      yield* lose
+      yield* Effect.flatMap(Hives, ({ claim }) => claim(node()))
+      yield* settle
+      yield* connect
+      assert.deepStrictEqual(yield* workers, ["w-1"])
+      assert.strictEqual(yield* status, "reachable")
+      assert.deepStrictEqual([yield* calls("claimed"), yield* startsAsked, yield* tunnelsOpen], [2, 1, 1])
+    }).pipe(withHives(machine(), stays))
+  )
+
+  it.effect("is shared with the queen of one command all the same", () =>
+    Effect.gen(function* () {
+      yield* lose
+      yield* connect
+      assert.deepStrictEqual(yield* workers, ["w-1"])
+    }).pipe(withHives())
+  )
+})
+
 describe("a hive that is only looked for", () => {
   const look = (where = node()) => Effect.flatMap(Hives, (hives) => hives.running(where))
 
@@ -316,7 +375,7 @@ describe("a hive that is only looked for", () => {
       assert.isTrue(Option.isSome(yield* look(localhostNode)))
       yield* settle
       assert.deepStrictEqual(yield* workers, ["w-1"])
-      assert.strictEqual(yield* calls("renewed"), 2) // claimed, and kept
+      assert.deepStrictEqual([yield* calls("claimed"), yield* calls("renewed")], [1, 1]) // and kept
       yield* (yield* ProcessesTest).end(pid, { code: 0, signal: null }) // the queen's end waits for it
     }).pipe(withHives(here))
   )

@@ -216,6 +216,7 @@ const table: ReadonlyArray<readonly [Tag, string | ReadonlyArray<string>, number
   ["ModelInUse", "MODEL_IN_USE", 409],
   ["DownloadNotFound", "DOWNLOAD_NOT_FOUND", 404],
   ["HiveStartFailed", "HIVE_START_FAILED", 502],
+  ["HiveClaimed", "HIVE_CLAIMED", 409],
   ["BackupUnusable", "BACKUP_UNUSABLE", 400],
   ["DatabaseInUse", "DATABASE_IN_USE", 409],
   ["SshKeyLocked", "SSH_KEY_LOCKED", 400],

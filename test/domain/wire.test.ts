@@ -582,8 +582,8 @@ describe("what is not of the contract is refused", () => {
     [
       "Lease",
       Lease,
-      { queen_id: "q-1", ttl_s: 30 },
-      [{ ttl_s: 0 }, { ttl_s: -1 }, { ttl_s: Number.POSITIVE_INFINITY }]
+      { queen_id: "q-1", ttl_s: 30, host: "desk", home: "/home/bee/.rbee" },
+      [{ ttl_s: 0 }, { ttl_s: -1 }, { ttl_s: Number.POSITIVE_INFINITY }, { host: "" }, { home: "/a\nb" }]
     ],
     [
       "BackendReport",

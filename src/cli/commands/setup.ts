@@ -108,8 +108,14 @@ const preflight = Command.make(
   lazily(() => import("../run/preflight.js"))
 ).pipe(Command.withDescription("Check whether a machine could serve: its SSH, its rbee, its hive"))
 
+const claim = Command.make(
+  "claim",
+  { node, json },
+  lazily(() => import("../run/claim.js"))
+).pipe(Command.withDescription("Take a machine back that another queen has claimed"))
+
 /** `rbee setup …` */
 export const setup = Command.make("setup").pipe(
   Command.withDescription("The machines of the pool"),
-  Command.withSubcommands([addNode, updateNode, listNodes, removeNode, install, preflight])
+  Command.withSubcommands([addNode, updateNode, listNodes, removeNode, install, preflight, claim])
 )

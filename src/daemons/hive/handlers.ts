@@ -54,13 +54,25 @@ export const NodeHandlers = HttpApiBuilder.group(HiveApi, "node", (handlers) =>
       .handle("backends", () => Effect.map(detectBackends, (backends) => ({ backends })))
       .handle("resources", () => readResources)
       .handle("events", () =>
-        Effect.succeed(EventStream.respond(HiveEvent, Stream.interruptWhen(workers.changes, drain.begun)))
+        Effect.succeed(
+          EventStream.respond(
+            HiveEvent,
+            Stream.interruptWhen(Stream.merge(workers.changes, leases.claims), drain.begun)
+          )
+        )
       )
       .handle("renewLease", ({ payload }) =>
         Effect.gen(function* () {
           if (yield* drain.isDraining) return yield* new WorkerDraining()
           yield* leases.renew(payload)
           return { message: "renewed" }
+        })
+      )
+      .handle("claim", ({ payload }) =>
+        Effect.gen(function* () {
+          if (yield* drain.isDraining) return yield* new WorkerDraining()
+          yield* leases.claim(payload)
+          return { message: "claimed" }
         })
       )
       .handle("releaseLease", ({ path }) =>

@@ -25,6 +25,7 @@ import { preflightNode } from "../../programs/preflightNode.js"
 import { prepareWorker } from "../../programs/prepareWorker.js"
 import { removeNode } from "../../programs/removeNode.js"
 import { updateNode } from "../../programs/updateNode.js"
+import { Hives } from "../../services/Hives.js"
 import { NodeRegistry } from "../../services/NodeRegistry.js"
 import { Ssh } from "../../services/Ssh.js"
 import { Stop } from "../daemon.js"
@@ -71,6 +72,13 @@ export const RegistryHandlers = HttpApiBuilder.group(QueenApi, "registry", (hand
           const events = yield* streamOf(Effect.as(program, { type: "removed" as const, node: path.name }))
           return EventStream.respond(RemoveEvent, Stream.filter(events, isNoProgress))
         })
+      )
+      .handle("claim", ({ path }) =>
+        silently(
+          Effect.flatMap(loadRegistry(path.name), (node) =>
+            Effect.flatMap(Hives, (hives) => Effect.asVoid(hives.claim(node)))
+          )
+        )
       )
       .handle("removeByBody", ({ payload }) => silently(removeNode(payload.node_name, false)))
       .handle("unlock", ({ payload }) => ssh.unlock(payload.key_path, payload.passphrase))

@@ -1,6 +1,7 @@
 /** The hives that this queen holds: one a node, its lease kept, its workers known, its link made anew when it is lost. */
 import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
+import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -15,10 +16,11 @@ import * as Stream from "effect/Stream"
 import { localUrl } from "../../domain/Address.js"
 import { type Contact, contactFailed, contactMade } from "../../domain/Contact.js"
 import { describe } from "../../domain/errors/Catalogue.js"
+import type { HiveClaimed } from "../../domain/errors/Hive.js"
 import type { ConnectHiveError } from "../../domain/errors/Phases.js"
 import { WorkerDraining } from "../../domain/errors/Worker.js"
-import type { HiveConnection, HiveEvent, Lease } from "../../domain/Hive.js"
-import { type NodeName, WorkerId } from "../../domain/Ids.js"
+import type { HiveConnection, Lease } from "../../domain/Hive.js"
+import type { NodeName } from "../../domain/Ids.js"
 import { isLocal, type NodeRecord } from "../../domain/Node.js"
 import { sshPreflight } from "../../programs/02a-sshPreflight.js"
 import { startHive } from "../../programs/02b-startHive.js"
@@ -35,8 +37,12 @@ import { Ssh } from "../../services/Ssh.js"
 import type { Tokens } from "../../services/Tokens.js"
 import { PoolWorkers } from "../../services/WorkerRegistry.js"
 import { logged } from "../reporting.js"
+import { noteEvent } from "./poolEvents.js"
 
 const say = voiceOf("queen-rbee")
+
+/** How we stand with a hive: its link is up, or lost for now; or another queen has claimed it, and we look after it no more. */
+type Standing = "up" | "lost" | HiveClaimed
 
 /** A hive in our hands, and the scope that its tunnels live in. */
 interface Held {
@@ -47,8 +53,7 @@ interface Held {
   readonly scope: Scope.CloseableScope
   /** Watches the hive and renews its lease. */
   readonly keeper: Fiber.Fiber<void>
-  /** False while its link is lost. */
-  readonly up: Ref.Ref<boolean>
+  readonly standing: Ref.Ref<Standing>
   /** The node's ports that are reached through a tunnel already. */
   readonly tunnels: Ref.Ref<HashMap.HashMap<number, number>>
 }
@@ -66,6 +71,10 @@ const atFault: ReadonlySet<ConnectHiveError["_tag"]> = new Set([
   "SshHostUnknown",
   "SshCommandFailed"
 ])
+
+/** The hive has ended its events by itself: it drains. */
+class Closed extends Data.TaggedError("Closed")<{}> {}
+const closed = new Closed()
 
 /** How a lost link is tried again: after 0.2 s, 0.4 s, … at most every 3 s, so that a healed one is back within 10 s. */
 const untilBack = Schedule.jittered(Schedule.union(Schedule.exponential("200 millis"), Schedule.spaced("3 seconds")))
@@ -103,23 +112,6 @@ const make = (lease: Lease) =>
     const note = (node: NodeRecord, contact: Contact) =>
       isLocal(node) ? Effect.void : Effect.ignoreLogged(registry.noteContact(node.node_name, contact))
 
-    /** Keeps a node's workers in the pool's table, as its hive tells of them. */
-    const noteEvent = (node: NodeName) => (event: HiveEvent) => {
-      switch (event.type) {
-        case "workers":
-          return pool.replace(
-            node,
-            event.workers.map((worker) => ({ ...worker, node }))
-          )
-        case "worker":
-          return pool.put({ ...event.worker, node })
-        case "worker_gone":
-          return pool.remove(WorkerId.make(event.id))
-        default:
-          return Effect.void
-      }
-    }
-
     /** Lets go of a hive that is given up or gone. A successor that is held by now stays. */
     const drop = Effect.fnUntraced(function* (name: NodeName, scope: Scope.CloseableScope) {
       const isHeld = yield* Ref.modify(held, (all) =>
@@ -131,13 +123,15 @@ const make = (lease: Lease) =>
       yield* Scope.close(scope, Exit.void)
     })
 
-    /** Watches the hive and renews its lease until either fails; why, in words. */
+    /** Watches the hive and renews its lease until either fails; why. */
     const watch = Effect.fnUntraced(function* (node: NodeRecord, { address }: HiveConnection) {
-      const watching = Stream.runForEach(client.events(address), noteEvent(node.node_name))
-      const renewing = Effect.repeat(client.renewLease(address, lease), Schedule.spaced(timeouts.heartbeat))
-      return yield* Effect.raceFirst(watching, renewing).pipe(
-        Effect.match({ onFailure: (error) => describe(error).message, onSuccess: () => "it has closed its events" })
+      const renew = client.renewLease(address, lease)
+      // Whether another one's claim ends ours is for the hive to say.
+      const watching = Stream.runForEach(client.events(address), (event) =>
+        event.type === "claimed" && event.queen_id !== lease.queen_id ? renew : noteEvent(pool, node.node_name, event)
       )
+      const renewing = Effect.forever(Effect.zipRight(renew, Effect.sleep(timeouts.heartbeat)))
+      return yield* Effect.flip(Effect.raceFirst(Effect.zipRight(watching, Effect.fail(closed)), renewing))
     })
 
     /** Fails where the machine does not answer: a connection that is there may be a dead one still. */
@@ -164,12 +158,20 @@ const make = (lease: Lease) =>
       node: NodeRecord,
       connection: HiveConnection,
       scope: Scope.CloseableScope,
-      up: Ref.Ref<boolean>
+      standing: Ref.Ref<Standing>
     ) {
       const name = node.node_name
       const again = Effect.gen(function* () {
-        const problem = yield* watch(node, connection)
-        yield* Ref.set(up, false)
+        const failure = yield* watch(node, connection)
+        if (failure._tag === "HiveClaimed") {
+          yield* Ref.set(standing, failure)
+          yield* pool.replace(name, [])
+          yield* note(node, contactFailed(failure))
+          yield* Effect.logWarning(describe(failure).message)
+          return "claimed"
+        }
+        const problem = failure._tag === "Closed" ? "it has closed its events" : describe(failure).message
+        yield* Ref.set(standing, "lost")
         yield* note(node, { reached: false, problem })
         yield* Effect.logWarning(`lost the hive on ${name}: ${problem}`)
         const back = yield* answers(node, connection).pipe(
@@ -180,13 +182,14 @@ const make = (lease: Lease) =>
           Effect.retry({ schedule: untilBack, while: ({ _tag }) => atFault.has(_tag) }),
           Effect.orElseSucceed(() => false) // another machine's key, or ours no longer welcome: no hive of ours
         )
-        if (back) {
-          yield* Ref.set(up, true)
-          yield* Effect.logInfo(`the hive on ${name} is back`)
-        }
-        return back
+        if (!back) return "gone"
+        yield* Ref.set(standing, "up")
+        yield* Effect.logInfo(`the hive on ${name} is back`)
+        return "back"
       })
-      yield* Effect.repeat(again, { while: (back) => back })
+      const end = yield* Effect.repeat(again, { while: (how) => how === "back" })
+      // What streams through our tunnels goes on: the scope stays.
+      if (end === "claimed") return
       yield* Effect.logWarning(`the hive on ${name} is gone`)
       yield* drop(name, scope)
     })
@@ -203,11 +206,11 @@ const make = (lease: Lease) =>
       const scope = yield* Scope.make()
       const starting = Effect.gen(function* () {
         const connection = yield* startHive(node, hive_command)
-        yield* client.renewLease(connection.address, lease)
-        const up = yield* Ref.make(true)
-        const keeper = yield* Effect.forkDaemon(keep(node, connection, scope, up)) // it closes the scope that it would live in
+        yield* client.claim(connection.address, lease)
+        const standing = yield* Ref.make<Standing>("up")
+        const keeper = yield* Effect.forkDaemon(keep(node, connection, scope, standing)) // it closes the scope that it would live in
         const tunnels = yield* Ref.make(HashMap.empty<number, number>())
-        const hive: Held = { node, connection, hive_command, scope, keeper, up, tunnels }
+        const hive: Held = { node, connection, hive_command, scope, keeper, standing, tunnels }
         yield* Ref.update(held, HashMap.set(name, hive))
         return connection
       })
@@ -222,8 +225,10 @@ const make = (lease: Lease) =>
     const connect = Effect.fnUntraced(function* (node: NodeRecord) {
       const known = yield* find(node.node_name)
       if (Option.isSome(known)) {
-        const { connection, scope, up } = known.value
-        if (yield* Ref.get(up)) return connection
+        const { connection, scope } = known.value
+        const standing = yield* Ref.get(known.value.standing)
+        if (standing === "up") return connection
+        if (standing !== "lost") return yield* standing
         yield* say("⏳", `The link to ${node.node_name} is lost: trying it again`)
         if (yield* answers(node, connection)) return connection
         yield* drop(node.node_name, scope)
@@ -253,15 +258,31 @@ const make = (lease: Lease) =>
       if (Option.isNone(known)) {
         return (yield* answersHere(node)) ? Option.some(yield* connect(node)) : Option.none<HiveConnection>()
       }
-      const { connection, up } = known.value
-      const there = (yield* Ref.get(up)) || (yield* answers(node, connection))
-      return there ? Option.some(connection) : Option.none()
+      const { connection } = known.value
+      const standing = yield* Ref.get(known.value.standing)
+      if (standing === "up") return Option.some(connection)
+      if (standing !== "lost") return yield* standing
+      return (yield* answers(node, connection)) ? Option.some(connection) : Option.none()
+    })
+
+    /** Takes back a hive that another queen has claimed, through the tunnels that are there; one that is not there any more is let go of. */
+    const takeBack = Effect.fnUntraced(function* (name: NodeName) {
+      const known = yield* find(name)
+      if (Option.isNone(known) || typeof (yield* Ref.get(known.value.standing)) === "string") return
+      const { node, connection, scope, standing } = known.value
+      if (!(yield* answers(node, connection))) return yield* drop(name, scope)
+      yield* client.claim(connection.address, lease)
+      yield* Ref.set(standing, "up")
+      const keeper = yield* Effect.forkDaemon(keep(node, connection, scope, standing))
+      const hive: Held = { ...known.value, keeper }
+      yield* Ref.update(held, HashMap.set(name, hive))
     })
 
     /** Its keeper ends first: the hive closes its events when it drains, and that is no loss. */
     const release = Effect.fnUntraced(function* (hive: Held) {
       const { address } = hive.connection
       yield* Fiber.interrupt(hive.keeper)
+      if (typeof (yield* Ref.get(hive.standing)) !== "string") return yield* drop(hive.node.node_name, hive.scope) // not ours
       const before = isLocal(hive.node) ? yield* daemons.running("hive") : Option.none()
       const last = yield* client.releaseLease(address, lease.queen_id).pipe(
         Stream.tap((event) => (event.type === "narration" ? report(event) : Effect.void)),
@@ -321,6 +342,16 @@ const make = (lease: Lease) =>
           const connection = yield* Effect.tapError(connect(node), (error: ConnectHiveError) =>
             note(node, contactFailed(error))
           )
+          yield* note(node, contactMade)
+          return connection
+        }),
+      claim: (node) =>
+        Effect.gen(function* () {
+          const { node_name } = node
+          // As beginning is: seen through, whatever becomes of the request.
+          const taking = yield* takeBack(node_name).pipe(alone(node_name), Effect.interruptible, Effect.forkDaemon)
+          yield* Fiber.join(taking)
+          const connection = yield* connect(node)
           yield* note(node, contactMade)
           return connection
         }),

@@ -105,7 +105,12 @@ export const serveQueen = Effect.fn("rbee.serveQueen")(function* (options: Queen
  */
 const leaseOf = ({ home, timeouts }: Configuration, { attached }: QueenOptions): Lease => {
   const name = createHash("sha256").update(`${hostname()} ${home}`).digest("hex").slice(0, 16)
+  const where = { host: hostname(), home }
   return attached
-    ? { queen_id: QueenId.make(`ephemeral-${process.pid}-${name}`), ttl_s: Duration.toSeconds(timeouts.lease) }
-    : { queen_id: QueenId.make(`queen-${name}`), ttl_s: null }
+    ? {
+        queen_id: QueenId.make(`ephemeral-${process.pid}-${name}`),
+        ttl_s: Duration.toSeconds(timeouts.lease),
+        ...where
+      }
+    : { queen_id: QueenId.make(`queen-${name}`), ttl_s: null, ...where }
 }

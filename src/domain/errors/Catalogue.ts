@@ -244,6 +244,15 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     message: (e) => `rbee-hive did not start on ${e.node}: ${e.reason}${lines(e.log_lines)}`,
     suggestion: (e) => `Try it on ${e.node} itself: rbee hive serve`
   },
+  HiveClaimed: {
+    id: "Gap-F3",
+    actor: "queen-rbee",
+    code: "HIVE_CLAIMED",
+    status: 409,
+    message: (e) => `The hive on ${e.node} is now held by another queen: that of ${e.home} on ${e.host}`,
+    suggestion: (e) =>
+      `Stop that queen (rbee queen stop there), or take the node back: rbee setup claim --node ${e.node}`
+  },
   HiveUnreachable: {
     id: "EH-002a",
     actor: "queen-rbee",

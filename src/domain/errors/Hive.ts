@@ -58,6 +58,14 @@ export class HiveStartFailed extends Schema.TaggedError<HiveStartFailed>()("Hive
   log_lines: Schema.Array(Schema.String)
 }) {}
 
+/** Gap-F3. Another queen that stays has claimed the node's hive since: a machine's hive is one queen's to manage. */
+export class HiveClaimed extends Schema.TaggedError<HiveClaimed>()("HiveClaimed", {
+  node: NodeName,
+  /** The machine and the home folder of the queen that has it now. */
+  host: Schema.String,
+  home: Schema.String
+}) {}
+
 /** EH-002a. */
 export class HiveUnreachable extends Schema.TaggedError<HiveUnreachable>()("HiveUnreachable", {
   node: NodeName,

@@ -28,7 +28,7 @@ export const StartHiveError = Schema.Union(
 export type StartHiveError = typeof StartHiveError.Type
 
 /** Phases 2a and 2b together: all that stands between a queen and a node's hive. */
-export type ConnectHiveError = SshPreflightError | StartHiveError | Worker.WorkerDraining
+export type ConnectHiveError = SshPreflightError | StartHiveError | Worker.WorkerDraining | Hive.HiveClaimed
 
 /** Putting rbee on a node, and taking it off. */
 export const InstallError = Schema.Union(

@@ -37,6 +37,7 @@ export const RbeeError = Schema.Union(
   Hive.QueenUnreachable,
   Hive.InstallFailed,
   Hive.HiveStartFailed,
+  Hive.HiveClaimed,
   Hive.HiveUnreachable,
   Hive.InvalidHiveResponse,
   Hive.VersionMismatch,

@@ -10,7 +10,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as EventStream from "../../api/EventStream.js"
 import { DownloadEvent, HiveApi, HiveStreams, SpawnEvent } from "../../api/HiveApi.js"
-import { HiveUnreachable, InvalidHiveResponse } from "../../domain/errors/Hive.js"
+import { HiveClaimed, HiveUnreachable, InvalidHiveResponse } from "../../domain/errors/Hive.js"
 import { RbeeError, Unauthorized, WorkerDraining, WorkerNotFound } from "../../domain/errors/index.js"
 import { type HiveAddress, HiveEvent, LeaseEvent } from "../../domain/Hive.js"
 import { jsonErrorAt } from "../../domain/Json.js"
@@ -179,13 +179,24 @@ const make = Effect.gen(function* () {
       eventsOf(at(hive), HiveEvent, api.node.events({ withResponse: true })).pipe(
         Stream.catchAll((error) => Stream.fromEffect(explain(hive)(error)))
       ),
-    renewLease: (hive, payload) =>
-      aimedAt(at(hive))(api.node.renewLease({ payload })).pipe(
+    claim: (hive, payload) =>
+      aimedAt(at(hive))(api.node.claim({ payload })).pipe(
         Effect.retry(retryUnreachable),
         Effect.catchAll(
           (error): Effect.Effect<never, WorkerDraining | HiveCallError> =>
             error instanceof WorkerDraining ? Effect.fail(error) : explain(hive)(error)
         ),
+        inTime(hive),
+        Effect.asVoid
+      ),
+    renewLease: (hive, payload) =>
+      aimedAt(at(hive))(api.node.renewLease({ payload })).pipe(
+        Effect.retry(retryUnreachable),
+        Effect.catchAll((error): Effect.Effect<never, WorkerDraining | HiveClaimed | HiveCallError> => {
+          if (error instanceof WorkerDraining) return error
+          // A hive knows itself as localhost.
+          return error instanceof HiveClaimed ? new HiveClaimed({ ...error, node: hive.node }) : explain(hive)(error)
+        }),
         inTime(hive),
         Effect.asVoid
       ),

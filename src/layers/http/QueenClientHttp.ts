@@ -179,6 +179,7 @@ const make = Effect.gen(function* () {
         Stream.filter((event) => event.type === "narration"),
         Stream.mapError(explain(queen))
       ),
+    claimNode: (queen, name) => Effect.asVoid(ask(queen, api.registry.claim({ path: { name } }))),
     unlock: (queen, key_path, passphrase) =>
       Effect.asVoid(ask(queen, api.registry.unlock({ payload: { key_path, passphrase } }))),
     shutdown: (queen) =>

@@ -30,7 +30,16 @@ describe("a hive that never answers", () => {
     ["health", (hives, address) => hives.health(address)],
     ["backends", (hives, address) => hives.backends(address)],
     ["models", (hives, address) => hives.models(address, null)],
-    ["renewLease", (hives, address) => hives.renewLease(address, { queen_id: QueenId.make("queen-1"), ttl_s: 60 })]
+    [
+      "renewLease",
+      (hives, address) =>
+        hives.renewLease(address, {
+          queen_id: QueenId.make("queen-1"),
+          ttl_s: 60,
+          host: "desk",
+          home: "/home/bee/.rbee"
+        })
+    ]
   ] as const satisfies ReadonlyArray<
     readonly [
       string,
