@@ -164,3 +164,30 @@ Feature: Recovery from failures
     Then both answers are whole, of 600 tokens, numbered without a gap
     And the queen in the foreground ends with exit code 0
     And nothing of rbee is running
+
+  @Gap-F3 @real
+  Scenario: Two queens claim one hive: the newer has it, the other is told, and what streams goes on
+    Given a machine with sshd and rbee installed
+    And a queen is running
+    And it is the node "workstation"
+    And a model whose stories do not end
+    When I start `rbee infer --node workstation --model {endless model} --prompt "Once upon a time" --max-tokens 1500 --ctx-size 2048 --json`
+    And the first tokens are there
+    And another user's queen is running, and looks at the node "workstation"
+    Then the queen's log tells of "The hive on workstation is now held by another queen: that of {other home} on"
+    And the command gives all its 1500 tokens, numbered without a gap
+    When I run `rbee infer --node workstation --prompt "Once upon a time"`
+    Then the exit code is 1
+    And stderr contains "is now held by another queen: that of {other home} on"
+    And stderr contains "rbee setup claim --node workstation"
+    And stdout is empty
+    When I run `rbee status`
+    Then stdout contains "is now held by another queen"
+    # Taking it back is for a user to say; then it is the other one who is told.
+    When I run `rbee setup claim --node workstation`
+    Then the exit code is 0
+    When I run `rbee workers list --node workstation`
+    Then stdout matches "idle|busy"
+    When the other user runs `rbee infer --node workstation --prompt "Once upon a time"`
+    Then the exit code is 1
+    And stderr contains "is now held by another queen: that of {rbee home} on"

@@ -1,6 +1,7 @@
 /** What ends in the middle of its work, by a signal, and what becomes of everything else. */
 import assert from "node:assert/strict"
 import * as Fs from "node:fs/promises"
+import * as Path from "node:path"
 import { Then, When } from "@cucumber/cucumber"
 import type { RbeeCommand } from "../support/command.js"
 import { eventually } from "../support/eventually.js"
@@ -95,3 +96,23 @@ Then(
     }
   }
 )
+
+// --- two queens over one hive --------------------------------------------------------------------------------------
+
+When("another user's queen is running, and looks at the node {string}", async function (this: RbeeWorld, name: string) {
+  this.goodbyes.push(() => this.asAnother(() => this.prepare(["queen", "stop"])))
+  await this.asAnother(async () => {
+    await this.prepare(["queen", "start"])
+    await this.prepare(this.addNode(name))
+    await this.prepare(["setup", "preflight", "--node", name])
+  })
+})
+
+Then("the queen's log tells of {string}", async function (this: RbeeWorld, words: string) {
+  const log = () => Fs.readFile(Path.join(this.home, "logs", "queen.log"), "utf8")
+  await eventually(async () => ((await log()).includes(this.fill(words)) ? true : undefined), 10_000, log)
+})
+
+When(/^the other user runs `([^`]+)`$/, async function (this: RbeeWorld, line: string) {
+  await this.asAnother(() => this.run(argumentsOf(this, line)))
+})

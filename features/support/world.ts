@@ -32,6 +32,8 @@ export class RbeeWorld extends World {
   home = ""
   /** RBEE_HOME on the machine that is reached by SSH. */
   nodeHome = ""
+  /** RBEE_HOME of another user of this machine. */
+  otherHome = ""
   /** The machine that is reached by SSH, once there is one, and rbee's folder on it. */
   machine: TestSshd | undefined
   installPath = root
@@ -53,6 +55,7 @@ export class RbeeWorld extends World {
   /** What this process itself serves for the scenario, to be closed however it ends. */
   readonly closers: Array<() => Promise<void>> = []
   #env: Readonly<Record<string, string>> = {}
+  #otherPort: string | undefined
   /** Variables of every user, on every machine that is started from now on. */
   #everywhere: Readonly<Record<string, string>> = {}
   /** What the host before the machine logged. */
@@ -64,6 +67,7 @@ export class RbeeWorld extends World {
     this.folder = await Fs.mkdtemp(Path.join(Os.tmpdir(), "rbee-scenario-"))
     this.home = Path.join(this.folder, "rbee")
     this.nodeHome = Path.join(this.folder, "node", "rbee")
+    this.otherHome = Path.join(this.folder, "other", "rbee")
     const bin = Path.join(this.folder, "bin")
     await Promise.all([bin, Path.join(this.folder, "node")].map((folder) => Fs.mkdir(folder)))
     await Fs.symlink(process.execPath, Path.join(bin, "node"))
@@ -192,11 +196,23 @@ export class RbeeWorld extends World {
 
   /** RBEE_HOME of every machine. */
   get #homes(): ReadonlyArray<string> {
-    return [this.home, this.nodeHome, ...[...this.machines.values()].map(({ home }) => home)]
+    return [this.home, this.nodeHome, this.otherHome, ...[...this.machines.values()].map(({ home }) => home)]
   }
 
   /** What runs of this scenario, on any machine. */
   readonly processes = (): Promise<ReadonlyArray<RbeeProcess>> => processesOf(this.#homes)
+
+  /** Runs what another user of this machine runs, with a home folder and a queen of their own. */
+  readonly asAnother = async (work: () => Promise<unknown>): Promise<void> => {
+    const mine = this.#env
+    this.#otherPort ??= `${await queenPort()}`
+    this.#env = { ...mine, RBEE_HOME: this.otherHome, RBEE_QUEEN_PORT: this.#otherPort }
+    try {
+      await work()
+    } finally {
+      this.#env = mine
+    }
+  }
 
   /** Makes the model that features call `{endless model}`. */
   readonly writeEndlessModel = async (): Promise<void> => {
@@ -223,7 +239,15 @@ export class RbeeWorld extends World {
       fingerprint: machine.hostKeyFingerprint
     }
     const models = Path.join(this.home, "models")
-    return { folder: this.folder, models, "install path": this.installPath, ...node, ...Object.fromEntries(this.named) }
+    return {
+      folder: this.folder,
+      models,
+      "rbee home": this.home,
+      "other home": this.otherHome,
+      "install path": this.installPath,
+      ...node,
+      ...Object.fromEntries(this.named)
+    }
   }
 
   /** Ends whatever is left of the scenario and says what that was. */
