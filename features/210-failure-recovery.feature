@@ -191,3 +191,20 @@ Feature: Recovery from failures
     When the other user runs `rbee infer --node workstation --prompt "Once upon a time"`
     Then the exit code is 1
     And stderr contains "is now held by another queen: that of {rbee home} on"
+
+  @Gap-F5 @real
+  Scenario: A hive that falls silent while its worker answers gets no new work, and the answer is whole
+    Given the setting RBEE_TIMEOUTS_HEARTBEAT is "500ms"
+    And the setting RBEE_TIMEOUTS_HTTP_TOTAL is "2s"
+    And the setting RBEE_TIMEOUTS_HTTP_CONNECT is "1s"
+    And a queen is running
+    And a model whose stories do not end
+    When I start `rbee infer --model {endless model} --prompt "Once upon a time" --max-tokens 1500 --ctx-size 2048 --json`
+    And the first tokens are there
+    And a queen, a hive and a worker are running on localhost
+    And that hive gets SIGSTOP
+    Then the queen notices that the hive is gone
+    And the queen offers no worker any more
+    When I run `rbee setup preflight --node localhost` besides
+    Then another hive runs, with the very same worker
+    And the command gives all its 1500 tokens, numbered without a gap

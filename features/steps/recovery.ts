@@ -116,3 +116,19 @@ Then("the queen's log tells of {string}", async function (this: RbeeWorld, words
 When(/^the other user runs `([^`]+)`$/, async function (this: RbeeWorld, line: string) {
   await this.asAnother(() => this.run(argumentsOf(this, line)))
 })
+
+// --- a hive that is silent -----------------------------------------------------------------------------------------
+
+When("that hive gets SIGSTOP", function (this: RbeeWorld) {
+  const { pid } = this.seen.get("hive") ?? assert.fail("no hive was looked at")
+  process.kill(pid, "SIGSTOP")
+})
+
+Then("the queen offers no worker any more", async function (this: RbeeWorld) {
+  const offered = () => workersFor(this)
+  await eventually(
+    async () => ((await offered()).length === 0 ? true : undefined),
+    20_000,
+    async () => JSON.stringify(await offered())
+  )
+})
