@@ -86,7 +86,7 @@ export const runCycle = async (world: World, chance: Chance, plan: Plan): Promis
 
 /** Commands and streams at the queen that stays, on two workers. */
 const loadOfStays = (world: World, chance: Chance): ReadonlyArray<Request> =>
-  Array.from({ length: chance.between(2, 4) }, () => {
+  Array.from({ length: chance.between(1, 4) }, () => {
     const model = chance.next() < 0.7 ? world.endless : "demo"
     const kind = chance.next() < 0.5 ? Command : Stream
     return new kind(world.stays, model, chance.between(50, 900), chance.between(0, 1000))

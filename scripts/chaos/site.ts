@@ -36,12 +36,14 @@ export interface World {
 
 /** Short enough that everything which runs out does so within a cycle, long enough for a busy machine. */
 const timeouts = {
-  RBEE_TIMEOUTS_LEASE: "4s",
   RBEE_TIMEOUTS_HEARTBEAT: "500ms",
   RBEE_TIMEOUTS_HEALTH_CHECK: "1s",
   RBEE_TIMEOUTS_WORKER_IDLE: "60s",
   RBEE_TIMEOUTS_DRAIN: "20s"
 }
+
+/** In the pool that stays workers wait this long for their next hive; in the other one nobody comes. */
+const leases = { stays: "25s", passes: "4s" }
 
 /** Makes the folders and the model. */
 export const openWorld = async (): Promise<World> => {
@@ -55,7 +57,8 @@ export const openWorld = async (): Promise<World> => {
     const env = {
       PATH: [Path.dirname(process.execPath), "/usr/local/bin", "/usr/bin", "/bin"].join(":"),
       ...{ HOME: folder, XDG_CONFIG_HOME: Path.join(folder, ".config"), TMPDIR: tmp, LANG: "C.UTF-8" },
-      ...{ RBEE_HOME: home, RBEE_QUEEN_PORT: `${queen_port}`, RBEE_HIVE_PORT: "0", ...somePorts(), ...timeouts }
+      ...{ RBEE_HOME: home, RBEE_QUEEN_PORT: `${queen_port}`, RBEE_HIVE_PORT: "0", ...somePorts() },
+      ...{ RBEE_TIMEOUTS_LEASE: leases[name], ...timeouts }
     }
     return { name, home, queen_port, env }
   }
