@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
@@ -101,11 +102,20 @@ export const announce = ({ ready_fd }: DaemonOptions, host: string, port: number
       })
   })
 
-/** Runs a daemon until it is told to stop, by a request, by a signal (an interruption), or by its starter's end. */
+/**
+ * Runs a daemon until it is told to stop, by a request, by a signal (an interruption), or by its starter's end. It is told once: in a fiber
+ * of its own, so that a signal after a request does not interrupt what it waits for while it ends, its running requests first of all.
+ */
 export const runUntilStopped = <E, R>(
   graph: Layer.Layer<never, E, R>,
   options: DaemonOptions
 ): Effect.Effect<void, E, Exclude<R, Stop>> =>
-  Effect.flatMap(Stop, (stop) =>
-    Effect.raceFirst(Effect.raceFirst(Layer.launch(graph), stop.requested), starterGone(options))
-  ).pipe(Effect.provide(StopLive))
+  Effect.gen(function* () {
+    const stop = yield* Stop
+    const told = Effect.raceFirst(stop.requested, starterGone(options))
+    yield* Effect.acquireUseRelease(
+      Effect.forkDaemon(Effect.interruptible(Layer.launch(graph))),
+      (running) => Effect.raceFirst(Fiber.join(running), told),
+      Fiber.interrupt
+    )
+  }).pipe(Effect.provide(StopLive))
