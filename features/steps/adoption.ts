@@ -37,6 +37,12 @@ When("queen and hive are killed with SIGKILL", async function (this: RbeeWorld) 
   await kill(this, "queen", "hive")
 })
 
+When("the command and its queen are killed with SIGKILL", async function (this: RbeeWorld) {
+  this.last.signal("SIGKILL")
+  await kill(this, "queen")
+  assert.equal(await this.last.exit(), 137)
+})
+
 When(/^I run `rbee (.*)` besides$/, async function (this: RbeeWorld, args: string) {
   await this.prepare(args.split(" "))
 })

@@ -8,7 +8,7 @@ export type Row = Readonly<Record<string, string | number | null>>
 interface Database {
   readonly prepare: (sql: string) => {
     readonly all: () => ReadonlyArray<Row>
-    readonly run: (value: string | number) => unknown
+    readonly run: (...values: ReadonlyArray<string | number | null>) => unknown
   }
   readonly close: () => void
 }
@@ -31,6 +31,18 @@ export const changeRow = (file: string, table: "beehives", column: "ssh_port", v
   const database = new Sqlite(file, { readonly: false, fileMustExist: true })
   try {
     database.prepare(`UPDATE ${table} SET ${column} = ?`).run(value)
+  } finally {
+    database.close()
+  }
+}
+
+/** Adds a row, as if rbee had. */
+export const addRow = (file: string, table: "worker_binaries", row: Row): void => {
+  const database = new Sqlite(file, { readonly: false, fileMustExist: true })
+  try {
+    const columns = Object.keys(row)
+    const places = columns.map(() => "?").join(", ")
+    database.prepare(`INSERT INTO ${table} (${columns.join(", ")}) VALUES (${places})`).run(...Object.values(row))
   } finally {
     database.close()
   }

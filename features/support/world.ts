@@ -96,6 +96,11 @@ export class RbeeWorld extends World {
     this.set("PATH", Path.join(this.folder, "bin"))
   }
 
+  /** The environment of the commands. */
+  get environment(): Readonly<Record<string, string>> {
+    return this.#env
+  }
+
   /** Sets a variable of the commands' environment. */
   readonly set = (name: string, value: string): void => {
     this.#env = { ...this.#env, [name]: value }
