@@ -8,9 +8,10 @@ import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { isLoopback, localUrl } from "../domain/Address.js"
+import { cudaComplaint } from "../domain/CudaLog.js"
 import { ErrorEvent } from "../domain/errors/Envelope.js"
 import { SpawnError } from "../domain/errors/Phases.js"
-import { OutOfMemory } from "../domain/errors/Resource.js"
+import { CudaDeviceFailed, OutOfMemory } from "../domain/errors/Resource.js"
 import { ModelLoadTimeout, NoFreePort, WorkerStartFailed, WorkerStartTimeout } from "../domain/errors/Worker.js"
 import { type NodeName, WorkerId } from "../domain/Ids.js"
 import type { ModelEntry } from "../domain/Model.js"
@@ -212,23 +213,32 @@ const whenReady = ({ order, id, key, port, log_path }: Starting) =>
     })
   )
 
+/** How much of its log is read for why it ended, and how much is shown: an engine that aborts prints its stack last. */
+const log_lines_read = 200
+const log_lines_shown = 20
+
 /**
- * Why it ended: killed by the kernel for want of memory (EH-004b), else the error that the worker wrote as its last words, else its
- * exit with the last lines of its log. The kernel does not say whom it killed; that ours was killed meanwhile is taken for it.
+ * Why it ended: killed by the kernel for want of memory (EH-004b), else the error that the worker wrote as its last words, else what its
+ * engine said of CUDA, VRAM that was refused included, else its exit with the last lines of its log. The kernel does not say whom it
+ * killed; that ours was killed meanwhile is taken for it.
  */
 const explainExit = Effect.fnUntraced(function* (starting: Starting, { code, signal }: ProcessExit) {
   const { id, log_path } = starting
+  const { device } = starting.order.placement
   const { tail } = yield* Processes
   const { oom_kills } = yield* Memory
   if (signal === "SIGKILL" && (yield* oom_kills) > starting.oom_kills) return new OutOfMemory({ log_path })
-  const log_lines = yield* tail(log_path, 20)
-  const words = Option.flatMap(Option.fromNullable(log_lines.at(-1)), decodeLastWords)
-  return Option.getOrElse(
-    Option.filter(
-      Option.map(words, ({ error }) => error),
-      isSpawnError
-    ),
-    () => new WorkerStartFailed({ worker_id: id, exit_code: code, signal, log_lines, log_path })
+  const log = yield* tail(log_path, log_lines_read)
+  const words = Option.flatMap(Option.fromNullable(log.at(-1)), decodeLastWords)
+  const complaint = device.backend === "cuda" ? cudaComplaint(log) : Option.none()
+  return words.pipe(
+    Option.map(({ error }) => error),
+    Option.filter(isSpawnError),
+    Option.orElse(() => Option.map(complaint, (reason) => new CudaDeviceFailed({ device: device.index, reason }))),
+    Option.getOrElse(() => {
+      const log_lines = log.slice(-log_lines_shown)
+      return new WorkerStartFailed({ worker_id: id, exit_code: code, signal, log_lines, log_path })
+    })
   )
 })
 

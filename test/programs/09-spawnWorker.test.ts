@@ -11,7 +11,7 @@ import { Device } from "../../src/domain/Device.js"
 import { ErrorEvent } from "../../src/domain/errors/Envelope.js"
 import type { RbeeError } from "../../src/domain/errors/index.js"
 import { RouteNotFound } from "../../src/domain/errors/Request.js"
-import { CudaUnavailable, InsufficientRam, OutOfMemory } from "../../src/domain/errors/Resource.js"
+import { CudaDeviceFailed, CudaUnavailable, InsufficientRam, OutOfMemory } from "../../src/domain/errors/Resource.js"
 import { ModelLoadTimeout, NoFreePort, WorkerStartFailed, WorkerStartTimeout } from "../../src/domain/errors/Worker.js"
 import { WorkerId } from "../../src/domain/Ids.js"
 import { LoadingProgress } from "../../src/domain/Narration.js"
@@ -33,6 +33,8 @@ const id = WorkerId.make("w-id1")
 const log_path = "/home/rbee/logs/worker-w-id1.log"
 const callback_url = "http://127.0.0.1:9200/v1/workers/ready"
 
+const needs = { ram_mb: 120, vram_mb: 0 }
+
 const order = (given: Partial<SpawnOrder> = {}): SpawnOrder => ({
   node: workstation,
   request: spawnRequest(),
@@ -41,7 +43,7 @@ const order = (given: Partial<SpawnOrder> = {}): SpawnOrder => ({
   placement: {
     device: new Device({ backend: "cpu", index: 0 }),
     device_uuid: null,
-    needs: { ram_mb: 120, vram_mb: 0 }
+    needs
   },
   callback_url,
   host: "127.0.0.1",
@@ -233,6 +235,65 @@ describe("phase 9: spawnWorker", () => {
     it.effect("by the kernel, for want of memory", () => killed(kill, true, new OutOfMemory({ log_path })))
     it.effect("by somebody else", () => killed(kill, false, startFailed(kill)))
     it.effect("it ended by itself while the kernel killed another", () => killed(crash, true, startFailed(crash)))
+  })
+
+  describe("a CUDA worker whose engine aborts", () => {
+    const abort = { code: null, signal: "SIGABRT" }
+    const stack = Array.from({ length: 30 }, (_, n) => `/lib/libggml-base.so(+0x${n}f5)[0x7f21c8a2]`)
+    const placement = { device: new Device({ backend: "cuda", index: 1 }), device_uuid: "GPU-abc", needs }
+    const ends = (cuda: boolean, expected: { readonly _tag: string }, ...words: ReadonlyArray<string>) =>
+      Effect.gen(function* () {
+        const asked = order(cuda ? { placement } : {})
+        const spawning = yield* Effect.fork(failsWith(spawnWorker(asked), expected))
+        yield* TestClock.adjust("2 seconds")
+        yield* Fiber.join(spawning)
+        yield* nothingLeft
+      }).pipe(withProcesses({ launch: dying(abort, ...words) }))
+    const failed = (reason: string) => new CudaDeviceFailed({ device: 1, reason })
+
+    it.effect("because CUDA does not start", () =>
+      ends(
+        true,
+        failed("failed to initialize CUDA: no CUDA-capable device is detected"),
+        "ggml_cuda_init: failed to initialize CUDA: no CUDA-capable device is detected",
+        "llama_model_load: error loading model: no backend"
+      )
+    )
+    it.effect("because the device fails: the first complaint counts, though the stack is long", () =>
+      ends(
+        true,
+        failed("CUDA error: an illegal memory access was encountered"),
+        "CUDA error: an illegal memory access was encountered",
+        "  current device: 0, in function ggml_backend_cuda_synchronize at /src/ggml/src/ggml-cuda/ggml-cuda.cu:2461",
+        "  cudaStreamSynchronize(cuda_ctx->stream())",
+        "/src/ggml/src/ggml-cuda/ggml-cuda.cu:88: CUDA error",
+        ...stack
+      )
+    )
+    it.effect("because the device refuses the VRAM, told in a line of the worker's own log", () =>
+      ends(
+        true,
+        failed("allocating 3571.88 MiB on device 0: cudaMalloc failed: out of memory"),
+        JSON.stringify({
+          ...{ message: "alloc_buffer: allocating 3571.88 MiB on device 0: cudaMalloc failed: out of memory\n" },
+          ...{ logLevel: "WARN", timestamp: "2026-01-01T00:00:00.000Z" }
+        }),
+        ...stack
+      )
+    )
+    it.effect("before it could say why: the place of the abort is all there is", () =>
+      ends(true, failed("ggml-cuda.cu:88: CUDA error"), "/src/ggml/src/ggml-cuda/ggml-cuda.cu:88: CUDA error", ...stack)
+    )
+    it.effect("for another reason: its exit, with its last 20 lines", () => {
+      const log_lines = stack.slice(10)
+      const other = { worker_id: id, exit_code: null, signal: "SIGABRT", log_lines, log_path }
+      return ends(true, new WorkerStartFailed(other), "ggml.c:70: GGML_ASSERT(a->ne[2] == 1) failed", ...stack)
+    })
+    it.effect("and no other worker is said to have failed on CUDA, whatever it logs", () => {
+      const log_lines = ["CUDA error: out of memory"]
+      const other = { worker_id: id, exit_code: null, signal: "SIGABRT", log_lines, log_path }
+      return ends(false, new WorkerStartFailed(other), ...log_lines)
+    })
   })
 
   it.effect("RAM that is gone since the preflight: nothing is started, no key is left (Gap-R2)", () =>
