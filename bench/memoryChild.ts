@@ -5,6 +5,7 @@ import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
 import { Device } from "../src/domain/Device.js"
 import { EngineLlamaCpp } from "../src/layers/EngineLlamaCpp.js"
+import { unlimited } from "../src/domain/Inference.js"
 import { Engine, type LoadedModel } from "../src/services/Engine.js"
 
 const [path = "", ctx = "0", slots = "1", threads = "1"] = process.argv.slice(2)
@@ -43,7 +44,7 @@ const generate = (model: LoadedModel, words: number) =>
       const { tokens_in, pieces } = yield* model.generate({
         prompt: "a bee ".repeat(Math.ceil(words / 2)),
         max_tokens: generated,
-        sampling: { temperature: 0, top_p: null, top_k: null, seed: 1, stop: [] }
+        sampling: { ...unlimited, temperature: 0, seed: 1 }
       })
       yield* Stream.runDrain(pieces)
       return tokens_in
@@ -53,8 +54,9 @@ const generate = (model: LoadedModel, words: number) =>
 /** The longest prompt that leaves room for what is generated; a refusal tells how long one is, and costs nothing. */
 const wordsThatFill = Effect.fn(function* (model: LoadedModel) {
   const many = model.context_size * 2
-  const tokens = yield* Effect.flip(generate(model, many))
-  return Math.floor(((model.context_size - generated) / tokens.prompt_tokens) * many) - 4
+  const refused = yield* Effect.flip(generate(model, many))
+  if (refused._tag !== "ContextOverflow") return yield* Effect.die(refused)
+  return Math.floor(((model.context_size - generated) / refused.prompt_tokens) * many) - 4
 })
 
 const measure = Effect.gen(function* () {

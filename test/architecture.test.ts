@@ -55,6 +55,7 @@ const everywhere = /^(effect|@effect\/(platform|platform-node|platform-node-shar
 /** The libraries whose place is laid down: a file, or a folder with all that is in it. Any other is imported by one file. */
 const placeOf: Readonly<Record<string, string>> = {
   ssh2: "layers/SshLive.ts",
+  "node-llama-cpp": "layers/engine",
   "@effect/sql": "layers/sql",
   "@effect/cli": "cli",
   "@effect/printer": "cli",

@@ -5,7 +5,14 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
-import { ContextOverflow, RequestTimeout, WorkerBusy, WorkerDraining, WorkerLoading } from "../domain/errors/index.js"
+import {
+  ContextOverflow,
+  InferenceCancelled,
+  RequestTimeout,
+  WorkerBusy,
+  WorkerDraining,
+  WorkerLoading
+} from "../domain/errors/index.js"
 import { RequestId } from "../domain/Ids.js"
 import { InferenceRequest, InferenceResult } from "../domain/Inference.js"
 import { LoadingProgress } from "../domain/Narration.js"
@@ -14,6 +21,7 @@ import { version } from "../domain/Version.js"
 import { WorkerState } from "../domain/Worker.js"
 import { Auth } from "./Auth.js"
 import { declare, edge } from "./Envelope.js"
+import { OpenAi } from "./OpenAiApi.js"
 
 /** Whether the model is loaded, and where to watch while it is not. */
 export const Ready = Schema.Struct({
@@ -30,6 +38,8 @@ export const WorkerStatus = Schema.Struct({
   model_ref: Schema.String,
   slots_total: Count,
   slots_available: Count,
+  /** How many requests wait for a slot. */
+  waiting: Schema.optionalWith(Count, { default: () => 0 }),
   tokens_generated: Count,
   requests: Schema.Array(RequestId)
 })
@@ -46,6 +56,7 @@ const infer = <const Name extends string>(name: Name, path: `/${string}`) =>
     .addError(declare(WorkerLoading))
     .addError(declare(ContextOverflow))
     .addError(declare(RequestTimeout))
+    .addError(declare(InferenceCancelled))
 
 const shutdown = <const Name extends string>(name: Name, path: `/${string}`) =>
   HttpApiEndpoint.post(name, path).addSuccess(Schema.Struct({ message: Schema.String }), { status: 202 })
@@ -64,6 +75,11 @@ const Worker = HttpApiGroup.make("worker")
       .setPath(Schema.Struct({ request_id: RequestId }))
       .addSuccess(HttpApiSchema.NoContent)
   )
+  .add(
+    HttpApiEndpoint.put("renew", "/v1/inference/:request_id/lease")
+      .setPath(Schema.Struct({ request_id: RequestId }))
+      .addSuccess(HttpApiSchema.NoContent)
+  )
   .add(HttpApiEndpoint.get("status", "/v1/status").addSuccess(WorkerStatus))
   .add(shutdown("shutdown", "/v1/admin/shutdown"))
   .add(shutdown("shutdownAlias", "/shutdown"))
@@ -75,6 +91,7 @@ export const WorkerApi = HttpApi.make("llm-worker-rbee")
   .annotate(OpenApi.Version, version)
   .add(Open)
   .add(Worker)
+  .add(OpenAi)
   .addError(edge.bodyTooLarge)
   .addError(edge.invalidRequest)
   .addError(edge.routeNotFound)
@@ -87,7 +104,12 @@ export const WorkerStreams = HttpApi.make("llm-worker-rbee-streams")
       .add(
         HttpApiEndpoint.post("infer", "/v1/inference")
           .setPayload(InferenceRequest)
-          .setHeaders(Schema.Struct({ "x-request-deadline": Schema.optional(Schema.String) }))
+          .setHeaders(
+            Schema.Struct({
+              "x-request-deadline": Schema.optional(Schema.String),
+              "x-lease": Schema.optional(Schema.String)
+            })
+          )
           .addSuccess(HttpApiSchema.Empty(200))
           .addError(declare(WorkerBusy))
           .addError(declare(WorkerDraining))

@@ -71,6 +71,7 @@ const timeouts = Config.all({
   download_stall: duration("download_stall", "60 seconds"),
   inference_stall: duration("inference_stall", "60 seconds"),
   cancel: duration("cancel", "5 seconds"),
+  queue: duration("queue", "1 minute"),
   drain: duration("drain", "30 seconds"),
   heartbeat: duration("heartbeat", "30 seconds"),
   health_check: duration("health_check", "30 seconds"),

@@ -1,17 +1,48 @@
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type ContextOverflow, RequestTimeout, type WorkerBusy } from "../domain/errors/Request.js"
+import type { Constraint, Conversation } from "../domain/Chat.js"
+import {
+  type ContextOverflow,
+  type InferenceCancelled,
+  type InvalidRequest,
+  RequestTimeout,
+  type WorkerBusy
+} from "../domain/errors/Request.js"
 import type { WorkerDraining, WorkerLoading } from "../domain/errors/Worker.js"
 import type { RequestId } from "../domain/Ids.js"
-import type { EndEvent, InferenceEvent, InferenceRequest, StopReason } from "../domain/Inference.js"
+import type { EndEvent, InferenceEvent, Sampling, StopReason } from "../domain/Inference.js"
 import { Narration } from "../domain/Narration.js"
 import { endedBy } from "../domain/Streams.js"
 import type { Piece } from "../services/Engine.js"
 import { WorkerSelf } from "../services/WorkerSelf.js"
+
+/** What is to be generated, and how long one waits for it. */
+export interface GenerateOrder {
+  readonly prompt: string | Conversation
+  /** Null goes on to the context's end. */
+  readonly max_tokens: number | null
+  readonly sampling: Sampling
+  readonly constraint?: Constraint | undefined
+  /** By when it must be done; never extended. */
+  readonly deadline: Option.Option<DateTime.Utc>
+  /** How long to wait for a slot; none is refused at once where all are taken. */
+  readonly wait: Option.Option<Duration.Duration>
+}
+
+/** How an answer may be refused before anything is streamed. */
+export type GenerateError =
+  | WorkerBusy
+  | WorkerDraining
+  | WorkerLoading
+  | InferenceCancelled
+  | ContextOverflow
+  | InvalidRequest
+  | RequestTimeout
 
 /** What counts while an answer is made. */
 interface Figures {
@@ -27,21 +58,16 @@ interface Figures {
  */
 export const generate: (
   id: RequestId,
-  request: InferenceRequest,
-  deadline: Option.Option<DateTime.Utc>
-) => Effect.Effect<
-  Stream.Stream<InferenceEvent>,
-  WorkerBusy | WorkerDraining | WorkerLoading | ContextOverflow | RequestTimeout,
-  WorkerSelf | Scope.Scope
-> = Effect.fn("rbee.phase.generate")(function* (id, request, deadline) {
+  order: GenerateOrder
+) => Effect.Effect<Stream.Stream<InferenceEvent>, GenerateError, WorkerSelf | Scope.Scope> = Effect.fn(
+  "rbee.phase.generate"
+)(function* (id, { prompt, max_tokens, sampling, constraint, deadline, wait }) {
   const self = yield* WorkerSelf
   const begin_ms = yield* Clock.currentTimeMillis
   yield* refuseIfPast(deadline, begin_ms)
   const model = yield* self.model
-  const slot = yield* self.takeSlot(id)
-  const { prompt, max_tokens, temperature, top_p, top_k, seed, stop } = request
-  const sampling = { temperature, top_p, top_k, seed, stop }
-  const { tokens_in, pieces } = yield* model.generate({ prompt, max_tokens, sampling })
+  const slot = yield* inTime(deadline, self.takeSlot(id, wait))
+  const { tokens_in, pieces } = yield* model.generate({ prompt, max_tokens, sampling, constraint })
 
   const figures: Figures = { tokens_out: 0, events: 0, first_ms: null }
   const early = Effect.raceFirst(slot.ended, whenDue(deadline))
@@ -51,6 +77,7 @@ export const generate: (
     if (piece._tag === "Stop") return endOf(figures, tokens_in, begin_ms, now_ms, piece.reason)
     figures.first_ms ??= now_ms
     figures.tokens_out += piece.tokens
+    if (piece._tag === "ToolCall") return { type: "tool_call", ...piece.call }
     // Tokens without text of their own (part of a character, a stop string) count, but are no event.
     return piece.text === "" ? null : { type: "token", t: piece.text, i: figures.events++ }
   }
@@ -68,11 +95,25 @@ export const generate: (
   )
 })
 
+const timeout = (due: DateTime.Utc) => new RequestTimeout({ deadline: DateTime.formatIso(due) })
+
 const refuseIfPast = (deadline: Option.Option<DateTime.Utc>, now_ms: number) =>
   Option.match(deadline, {
-    onSome: (due) =>
-      DateTime.toEpochMillis(due) <= now_ms ? new RequestTimeout({ deadline: DateTime.formatIso(due) }) : Effect.void,
+    onSome: (due) => (DateTime.toEpochMillis(due) <= now_ms ? timeout(due) : Effect.void),
     onNone: () => Effect.void
+  })
+
+/** Waiting for a slot ends with the deadline, too. */
+const inTime = <A, E, R>(deadline: Option.Option<DateTime.Utc>, work: Effect.Effect<A, E, R>) =>
+  Option.match(deadline, {
+    onSome: (due) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now_ms) =>
+        Effect.timeoutFail(work, {
+          duration: Math.max(0, DateTime.toEpochMillis(due) - now_ms),
+          onTimeout: () => timeout(due)
+        })
+      ),
+    onNone: () => work
   })
 
 const whenDue = (deadline: Option.Option<DateTime.Utc>): Effect.Effect<StopReason> =>

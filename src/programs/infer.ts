@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { RbeeError } from "../domain/errors/index.js"
-import type { InferenceEvent } from "../domain/Inference.js"
+import { type InferenceEvent, type InferenceRequest, samplingOf } from "../domain/Inference.js"
 import type { InferenceTask } from "../domain/Task.js"
 import type { Daemons } from "../services/Daemons.js"
 import type { Narrator } from "../services/Narrator.js"
@@ -39,13 +39,9 @@ export const infer = (
     Effect.map(submitTask(task, options), (worker) => executeInference(worker, requestOf(task), options.deadline))
   )
 
-const requestOf = ({ prompt, max_tokens, temperature, top_p, top_k, seed, stop }: InferenceTask) => ({
-  prompt,
-  max_tokens,
-  temperature,
-  top_p,
-  top_k,
-  seed,
-  stop,
+const requestOf = (task: InferenceTask): InferenceRequest => ({
+  prompt: task.prompt,
+  max_tokens: task.max_tokens,
+  ...samplingOf(task),
   stream: true
 })

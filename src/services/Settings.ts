@@ -17,6 +17,8 @@ export interface Timeouts {
   readonly download_stall: Duration.Duration
   readonly inference_stall: Duration.Duration
   readonly cancel: Duration.Duration
+  /** How long a request of OpenAI's API waits for its turn. */
+  readonly queue: Duration.Duration
   readonly drain: Duration.Duration
   readonly heartbeat: Duration.Duration
   readonly health_check: Duration.Duration

@@ -7,10 +7,12 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { Conversation } from "../domain/Chat.js"
 import { isGpu } from "../domain/Device.js"
 import { ContextOverflow } from "../domain/errors/Request.js"
 import type { StopReason } from "../domain/Inference.js"
 import {
+  type Embedding,
   Engine,
   type GenerateOptions,
   type Generation,
@@ -106,6 +108,23 @@ const pieces = (texts: ReadonlyArray<string>, keep: number, reason: StopReason):
   return [...spoken, { _tag: "Stop", reason }]
 }
 
+/** A conversation as this model reads it. */
+const inWords = (prompt: string | Conversation): string =>
+  typeof prompt === "string"
+    ? prompt
+    : [...prompt.messages.map(({ role, content }) => `${role}: ${content}`), "assistant:"].join("\n")
+
+/** A vector that depends on the letters of a text, in no order. */
+const lettersOf = (text: string): ReadonlyArray<number> => {
+  const counts = new Array<number>(26).fill(0)
+  for (const letter of text.toLowerCase()) {
+    const index = (letter.codePointAt(0) ?? 0) - 97
+    if (index >= 0 && index < 26) counts[index] = (counts[index] ?? 0) + 1
+  }
+  const length = Math.hypot(...counts) || 1
+  return counts.map((count) => count / length)
+}
+
 const make = Effect.fnUntraced(function* (given: Partial<EngineTestOptions>) {
   const options = { ...defaults, ...given }
   const journal = yield* Ref.make<ReadonlyArray<EngineEvent>>([])
@@ -133,7 +152,9 @@ const make = Effect.fnUntraced(function* (given: Partial<EngineTestOptions>) {
   })
 
   const generateWith = (context_size: number, slots: Effect.Semaphore) =>
-    Effect.fn("Engine.generate")(function* ({ prompt, max_tokens, sampling }: GenerateOptions) {
+    Effect.fn("Engine.generate")(function* (asked: GenerateOptions) {
+      const { max_tokens, sampling } = asked
+      const prompt = inWords(asked.prompt)
       const tokens_in = countTokens(prompt)
       if (tokens_in >= context_size) return yield* new ContextOverflow({ prompt_tokens: tokens_in, context_size })
       const spoken = yield* Ref.make(0)
@@ -151,7 +172,7 @@ const make = Effect.fnUntraced(function* (given: Partial<EngineTestOptions>) {
       yield* enter
       yield* note({ _tag: "Started", prompt })
       const seed = sampling.temperature === 0 ? 0 : (sampling.seed ?? 0)
-      const limit = Math.min(max_tokens, context_size - tokens_in)
+      const limit = Math.min(max_tokens ?? context_size, context_size - tokens_in)
       const speak = (piece: Piece): Effect.Effect<Piece> =>
         piece._tag === "Stop"
           ? Effect.succeed(piece)
@@ -159,6 +180,7 @@ const make = Effect.fnUntraced(function* (given: Partial<EngineTestOptions>) {
       const said = answer(options.script(prompt, seed), limit, sampling.stop)
       const generation: Generation = {
         tokens_in,
+        tokens_cached: 0,
         pieces: Stream.fromIterable(said).pipe(Stream.mapEffect(speak))
       }
       return generation
@@ -179,7 +201,13 @@ const make = Effect.fnUntraced(function* (given: Partial<EngineTestOptions>) {
         placed: onGpu
           ? { backend: device.backend, gpu_layers: options.gpu_layers ?? options.layers }
           : { backend: "cpu", gpu_layers: 0 },
-        generate: generateWith(context_size, yield* Effect.makeSemaphore(shape.slots))
+        generate: generateWith(context_size, yield* Effect.makeSemaphore(shape.slots)),
+        embed: (text) => {
+          const embedding: Embedding = { vector: lettersOf(text), tokens_in: countTokens(text) }
+          return embedding.tokens_in >= context_size
+            ? new ContextOverflow({ prompt_tokens: embedding.tokens_in, context_size })
+            : Effect.succeed(embedding)
+        }
       }
     }
   )

@@ -22,6 +22,7 @@ const timeouts: Timeouts = {
   download_stall: Duration.seconds(60),
   inference_stall: Duration.seconds(60),
   cancel: Duration.seconds(5),
+  queue: Duration.minutes(1),
   drain: Duration.seconds(30),
   heartbeat: Duration.seconds(30),
   health_check: Duration.seconds(30),

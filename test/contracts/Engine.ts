@@ -8,8 +8,8 @@ import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Device } from "../../src/domain/Device.js"
-import { ContextOverflow } from "../../src/domain/errors/Request.js"
-import type { Sampling } from "../../src/domain/Inference.js"
+import { ContextOverflow, type InvalidRequest } from "../../src/domain/errors/Request.js"
+import { type Sampling, unlimited } from "../../src/domain/Inference.js"
 import type { LoadingProgress } from "../../src/domain/Narration.js"
 import {
   Engine,
@@ -20,7 +20,7 @@ import {
 } from "../../src/services/Engine.js"
 
 /** Greedy, without limits. */
-export const greedy: Sampling = { temperature: 0, top_p: null, top_k: null, seed: null, stop: [] }
+export const greedy: Sampling = { ...unlimited, temperature: 0 }
 
 /** Asks for a load on the CPU with one thread. */
 export const onCpu = (path: string, given: Partial<LoadOptions["shape"]> = {}): LoadOptions => ({
@@ -40,7 +40,10 @@ export interface Told {
 }
 
 /** Generates and reads all of it. */
-export const tell = (model: LoadedModel, options: Partial<GenerateOptions>): Effect.Effect<Told, ContextOverflow> =>
+export const tell = (
+  model: LoadedModel,
+  options: Partial<GenerateOptions>
+): Effect.Effect<Told, ContextOverflow | InvalidRequest> =>
   Effect.scoped(
     Effect.gen(function* () {
       const asked = { prompt: "Once upon a time", max_tokens: 400, sampling: greedy, ...options }

@@ -216,6 +216,10 @@ describe("defaults are those of cli.md and http-api.md", () => {
       temperature: 0.7,
       top_p: null,
       top_k: null,
+      min_p: null,
+      repeat_penalty: null,
+      presence_penalty: null,
+      frequency_penalty: null,
       seed: null,
       stop: [],
       stream: true
@@ -236,6 +240,10 @@ describe("defaults are those of cli.md and http-api.md", () => {
       temperature: 0.7,
       top_p: null,
       top_k: null,
+      min_p: null,
+      repeat_penalty: null,
+      presence_penalty: null,
+      frequency_penalty: null,
       seed: null,
       stop: []
     })

@@ -12,7 +12,7 @@ import { Device } from "../../src/domain/Device.js"
 import { ContextOverflow, RequestTimeout, WorkerBusy } from "../../src/domain/errors/Request.js"
 import { WorkerDraining, WorkerLoading } from "../../src/domain/errors/Worker.js"
 import { RequestId, WorkerId } from "../../src/domain/Ids.js"
-import type { InferenceEvent, InferenceRequest } from "../../src/domain/Inference.js"
+import { type InferenceEvent, type InferenceRequest, samplingOf } from "../../src/domain/Inference.js"
 import { loadModel } from "../../src/programs/09-loadModel.js"
 import { generate } from "../../src/programs/13-generate.js"
 import { WorkerSelf } from "../../src/services/WorkerSelf.js"
@@ -45,9 +45,14 @@ const withModel =
   <A, E>(test: Effect.Effect<A, E, TestServices | Scope.Scope>) =>
     Effect.zipRight(Effect.orDie(loaded), test).pipe(inWorld(world))
 
+const order = (given: Partial<InferenceRequest> = {}, deadline: Option.Option<DateTime.Utc> = Option.none()) => {
+  const request = inference(given)
+  const { prompt, max_tokens } = request
+  return { prompt, max_tokens, sampling: samplingOf(request), deadline, wait: Option.none() }
+}
 const tell = (given: Partial<InferenceRequest> = {}, deadline: Option.Option<DateTime.Utc> = Option.none()) =>
   Effect.scoped(
-    Effect.flatMap(generate(id, inference(given), deadline), (events) =>
+    Effect.flatMap(generate(id, order(given, deadline)), (events) =>
       Effect.map(Stream.runCollect(events), (all): ReadonlyArray<InferenceEvent> => Chunk.toReadonlyArray(all))
     )
   )
@@ -102,7 +107,7 @@ describe("phase 13: generate", () => {
       assert.strictEqual((yield* status).state, "idle")
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const events = yield* generate(id, inference(), Option.none())
+          const events = yield* generate(id, order())
           assert.deepInclude(yield* status, { state: "busy", slots_available: 0, requests: [id] })
           yield* Stream.runDrain(events)
         })
@@ -114,7 +119,7 @@ describe("phase 13: generate", () => {
   it.effect("a stream that nobody reads to its end frees its slot with the scope, and counts what was made", () =>
     Effect.gen(function* () {
       yield* Effect.scoped(
-        Effect.flatMap(generate(id, inference(), Option.none()), (events) => Stream.runDrain(Stream.take(events, 2)))
+        Effect.flatMap(generate(id, order()), (events) => Stream.runDrain(Stream.take(events, 2)))
       )
       assert.deepInclude(yield* status, { state: "idle", slots_available: 1 })
       assert.deepStrictEqual(yield* (yield* EngineTest).active, { now: 0, most: 1 })
@@ -123,7 +128,7 @@ describe("phase 13: generate", () => {
 
   it.effect("all slots taken: refused before anything is streamed (INF-5)", () =>
     Effect.gen(function* () {
-      yield* generate(RequestId.make("r-0"), inference(), Option.none())
+      yield* generate(RequestId.make("r-0"), order())
       yield* failsWith(tell(), new WorkerBusy({ slots_total: 1, slots_busy: 1, retries: 0 }))
     }).pipe(withModel())
   )
@@ -142,7 +147,7 @@ describe("phase 13: generate", () => {
       const running = yield* Effect.fork(tell())
       yield* TestClock.adjust("1 second")
       yield* (yield* WorkerSelf).drain
-      yield* failsWith(Effect.scoped(generate(RequestId.make("r-2"), inference(), Option.none())), new WorkerDraining())
+      yield* failsWith(Effect.scoped(generate(RequestId.make("r-2"), order())), new WorkerDraining())
       yield* TestClock.adjust("1 minute")
       assert.deepInclude((yield* Fiber.join(running)).at(-1), { stop_reason: "eos" })
     }).pipe(withModel({ engine: { script, token_delay: "1 second" } }))

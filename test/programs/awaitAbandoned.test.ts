@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as TestClock from "effect/TestClock"
 import { Device } from "../../src/domain/Device.js"
@@ -40,7 +41,7 @@ describe("awaitAbandoned", () => {
     Effect.gen(function* () {
       const self = yield* loaded
       const serving = yield* Effect.fork(
-        Effect.scoped(Effect.zipRight(self.takeSlot(RequestId.make("r-1")), Effect.sleep("4 minutes")))
+        Effect.scoped(Effect.zipRight(self.takeSlot(RequestId.make("r-1"), Option.none()), Effect.sleep("4 minutes")))
       )
       const waiting = yield* Effect.fork(awaitAbandoned(Effect.succeed(0)))
       yield* TestClock.adjust("3 minutes")

@@ -41,6 +41,7 @@ export const settingsIn = (
       download_stall: time,
       inference_stall: time,
       cancel: time,
+      queue: time,
       drain: time,
       heartbeat: time,
       health_check: time,

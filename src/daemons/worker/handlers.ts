@@ -1,16 +1,18 @@
 /** The worker's contract, endpoint by endpoint. */
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as EventStream from "../../api/EventStream.js"
 import { LoadingEvent, WorkerApi } from "../../api/WorkerApi.js"
-import { InternalError } from "../../domain/errors/Request.js"
 import { RequestId } from "../../domain/Ids.js"
-import { type EndEvent, InferenceEvent, type InferenceRequest } from "../../domain/Inference.js"
+import { InferenceEvent, type InferenceRequest, samplingOf } from "../../domain/Inference.js"
 import { Drain } from "../../layers/http/Drain.js"
-import { deadlineOf } from "../../layers/http/deadline.js"
+import { deadlineOf, leaseOf, waitOf } from "../../layers/http/wishes.js"
 import { generate } from "../../programs/13-generate.js"
+import { collectAnswer } from "../../programs/collectAnswer.js"
 import { Tokens } from "../../services/Tokens.js"
 import { WorkerSelf } from "../../services/WorkerSelf.js"
 import { Stop } from "../daemon.js"
@@ -28,6 +30,9 @@ export const OpenHandlers = HttpApiBuilder.group(WorkerApi, "open", (handlers) =
   handlers.handle("health", () => Effect.succeed({ status: "ok" as const }))
 )
 
+/** How long a client that renews its lease may be silent. */
+const lease = Duration.seconds(15)
+
 /** The worker's contract, for the worker of that name and model. */
 export const workerHandlers = ({ worker_id, model_ref, heard }: Identity) =>
   HttpApiBuilder.group(WorkerApi, "worker", (handlers) =>
@@ -43,10 +48,16 @@ export const workerHandlers = ({ worker_id, model_ref, heard }: Identity) =>
       ) {
         yield* heard
         const id = payload.request_id ?? RequestId.make(yield* tokens.id)
-        const events = yield* generate(id, payload, deadlineOf(request))
-        return payload.stream
-          ? EventStream.respond(InferenceEvent, events, { "x-request-id": id })
-          : yield* whole(events)
+        const events = yield* generate(id, {
+          ...{ prompt: payload.prompt, max_tokens: payload.max_tokens, sampling: samplingOf(payload) },
+          ...{ deadline: deadlineOf(request), wait: waitOf(request) }
+        })
+        const lease = leaseOf(request)
+        if (Option.isSome(lease)) yield* self.renew(id, lease.value)
+        if (payload.stream) return EventStream.respond(InferenceEvent, events, { "x-request-id": id })
+        const { text, end } = yield* collectAnswer(events)
+        const { type: _, ...figures } = end
+        return { text, ...figures }
       })
 
       const shutdown = Effect.as(Effect.zipRight(drain.begin, stop.request), {
@@ -69,6 +80,7 @@ export const workerHandlers = ({ worker_id, model_ref, heard }: Identity) =>
         .handle("infer", ({ payload, request }) => infer(payload, request))
         .handle("execute", ({ payload, request }) => infer(payload, request))
         .handle("cancel", ({ path }) => self.cancel(path.request_id))
+        .handle("renew", ({ path }) => self.renew(path.request_id, lease))
         .handle("status", () =>
           Effect.zipRight(
             heard,
@@ -79,18 +91,3 @@ export const workerHandlers = ({ worker_id, model_ref, heard }: Identity) =>
         .handle("shutdownAlias", () => shutdown)
     })
   )
-
-/** The answer in one piece, for clients that do not stream. */
-const whole = Effect.fnUntraced(function* (events: Stream.Stream<InferenceEvent>) {
-  const texts: Array<string> = []
-  let end: EndEvent | undefined
-  yield* Stream.runForEach(events, (event) =>
-    Effect.sync(() => {
-      if (event.type === "token") texts.push(event.t)
-      if (event.type === "end") end = event
-    })
-  )
-  if (end === undefined) return yield* new InternalError({ correlation_id: "-" }) // the engine ended without a reason: a bug
-  const { type: _, ...figures } = end
-  return { text: texts.join(""), ...figures }
-})

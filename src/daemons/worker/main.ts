@@ -31,6 +31,7 @@ import { WorkerSelf } from "../../services/WorkerSelf.js"
 import { announce, type DaemonOptions, runUntilStopped, Stop } from "../daemon.js"
 import { answerHangups, holdToken } from "../token.js"
 import { OpenHandlers, workerHandlers } from "./handlers.js"
+import { openAiHandlers } from "./openai.js"
 
 /** The worker's arguments (phases.md, "Phases 9 to 12"). */
 export interface WorkerOptions extends DaemonOptions {
@@ -109,6 +110,7 @@ export const serveWorker = Effect.fn("rbee.serveWorker")(function* (options: Wor
     Layer.provide([
       OpenHandlers,
       workerHandlers({ worker_id, model_ref, heard }),
+      openAiHandlers({ worker_id, model_ref, heard }),
       HttpApiBuilder.middleware(WorkerApi, guarded)
     ]),
     Layer.provide([authLive(worker_id, key.current), answerHangups(key), load, closeSlots, endAbandoned]),

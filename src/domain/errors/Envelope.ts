@@ -1,4 +1,5 @@
 /** The one shape of an error on the wire, and the way back to the same error (errors.md, http-api.md). */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
@@ -9,6 +10,9 @@ import { RbeeError } from "./index.js"
 /** `{code, message, details, suggestion, correlation_id}`; `details` are the error's figures, `tag` its name in programs. */
 export const EnvelopeBody = Schema.Struct({
   code: Schema.String,
+  /** On OpenAI's paths: what its clients sort errors by, and the field that was wrong, which we tell in the message. */
+  type: Schema.optional(Schema.String),
+  param: Schema.optional(Schema.Null),
   tag: Schema.String,
   message: Schema.String,
   details: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
@@ -17,12 +21,27 @@ export const EnvelopeBody = Schema.Struct({
 }).annotations({ identifier: "Error" })
 export type EnvelopeBody = typeof EnvelopeBody.Type
 
+/** Whose API an error is told in. */
+export class Dialect extends Context.Reference<Dialect>()("rbee/Dialect", {
+  defaultValue: (): "rbee" | "openai" => "rbee"
+}) {}
+
+/** What clients of OpenAI's API sort errors by. */
+const openAiTypeOf = (status: number): string => {
+  if (status === 401) return "authentication_error"
+  if (status === 403) return "permission_error"
+  if (status === 404) return "not_found_error"
+  if (status === 429 || status === 503) return "rate_limit_error"
+  return status >= 500 ? "server_error" : "invalid_request_error"
+}
+
 const encodeBody = (error: RbeeError): Effect.Effect<EnvelopeBody, ParseResult.ParseIssue> =>
   Effect.gen(function* () {
     const { _tag, ...details } = yield* ParseResult.encode(RbeeError)(error)
-    const { code, message, suggestion } = describe(error)
+    const { code, status, message, suggestion } = describe(error)
     return {
       code,
+      ...((yield* Dialect) === "openai" && { type: openAiTypeOf(status), param: null }),
       tag: _tag,
       message,
       details,

@@ -3,6 +3,7 @@ import type { StopReason } from "../../domain/Inference.js"
 import type { Piece } from "../../services/Engine.js"
 import type { Lockstep } from "./lockstep.js"
 import { type Cut, TextPieces, type TokenText } from "./textPieces.js"
+import { type CallSyntax, openingOf, readCall } from "./toolCalls.js"
 
 /** The engine's iterator over one sequence. Nothing is evaluated between two calls of `next`. */
 export interface Tokens {
@@ -19,6 +20,11 @@ export interface Decoding {
   readonly textOf: (token: number) => TokenText
   readonly limit: number
   readonly stops: ReadonlyArray<string>
+  /** By what the model's template knows that the answer is over: tokens, and texts. */
+  readonly endTokens: ReadonlySet<number>
+  readonly endTexts: ReadonlyArray<string>
+  /** How a call of a tool is written, where there are tools. */
+  readonly calls: CallSyntax | undefined
 }
 
 /** How many pieces the engine may be ahead of its reader. */
@@ -40,9 +46,17 @@ export class Decode {
   #closed = false
   #wakeReader: (() => void) | undefined
   #wakeEngine: (() => void) | undefined
+  readonly #cutter: TextPieces
+  /** What begins a call. */
+  readonly #opening: string | undefined
+  /** What was said since a call began, and in how many tokens. */
+  #call: { text: string; tokens: number } | undefined
 
   constructor(of: Decoding) {
     this.#of = of
+    this.#opening = of.calls && openingOf(of.calls)
+    this.#cutter = new TextPieces([])
+    this.#watch()
   }
 
   /** All pieces that are ready, waiting for one if none is; nothing after the last. The first call starts the engine. */
@@ -75,16 +89,16 @@ export class Decode {
   }
 
   async #produce(): Promise<void> {
-    const cutter = new TextPieces(this.#of.stops)
-    const reason = await this.#tokens(cutter)
-    const rest = reason === "stop" ? undefined : cutter.end()
-    if (rest !== undefined) this.#ready.push(textPiece(rest))
+    const reason = await this.#tokens()
+    const rest = reason === "stop" ? undefined : this.#cutter.end()
+    if (rest !== undefined) this.#take(rest)
+    if (this.#call !== undefined) this.#giveUpCall(this.#call)
     this.#ready.push(stopPiece(reason))
   }
 
   /** The loop: a token, its text, the next one. The prompt is read outside the lockstep. */
-  async #tokens(cutter: TextPieces): Promise<StopReason> {
-    const { prompt, tokens, lockstep, textOf, limit } = this.#of
+  async #tokens(): Promise<StopReason> {
+    const { prompt, tokens, lockstep, textOf, limit, endTokens } = this.#of
     const next = () => (this.#closed ? Promise.resolve(ended) : tokens.next())
     let joined = false
     try {
@@ -97,10 +111,11 @@ export class Decode {
         if (step.done) return this.#closed ? "cancelled" : "eos"
         if (!joined) lockstep.join()
         joined = true
-        const cut = cutter.push(textOf(step.value.token))
+        if (endTokens.has(step.value.token)) return "eos"
+        const cut = this.#cutter.push(textOf(step.value.token))
         if (cut === undefined) continue
-        this.#emit(textPiece(cut))
-        if (cut.stopped) return "stop"
+        const over = this.#take(cut)
+        if (over !== undefined) return over
         if (this.#ready.length >= aheadMax) await this.#room()
       }
       return "max_tokens"
@@ -108,6 +123,51 @@ export class Decode {
       if (joined) lockstep.leave()
       await tokens.return()
     }
+  }
+
+  /** What the text means: something to tell, part of a call, or the end. */
+  #take(cut: Cut): StopReason | undefined {
+    if (this.#call !== undefined) {
+      this.#call = { text: this.#call.text + cut.text, tokens: this.#call.tokens + cut.tokens }
+      this.#endCall(this.#call)
+    } else if (cut.text !== "" || cut.tokens > 0) this.#emit(textPiece(cut))
+    if (cut.stop === undefined) return undefined
+    if (cut.stop !== this.#opening) return this.#of.endTexts.includes(cut.stop) ? "eos" : "stop"
+    this.#cutter.skip(cut.stop)
+    this.#call = { text: "", tokens: 0 }
+    this.#watch()
+    return undefined
+  }
+
+  /** Tells of the call if it is whole. What stands after it is text again, or the next call. */
+  #endCall({ text, tokens }: { readonly text: string; readonly tokens: number }): void {
+    const read = this.#of.calls && readCall(this.#of.calls, text)
+    if (read === undefined) return
+    this.#call = undefined
+    this.#emit({ _tag: "ToolCall", call: read.call, tokens })
+    this.#cutter.unread(read.rest.trimStart())
+    this.#watch()
+  }
+
+  /** The answer is over within a call. Models leave the suffix out; what is no call without it either is text. */
+  #giveUpCall({ text, tokens }: { readonly text: string; readonly tokens: number }): void {
+    const read = this.#of.calls && readCall({ ...this.#of.calls, suffix: "" }, text)
+    this.#call = undefined
+    this.#ready.push(
+      read === undefined
+        ? { _tag: "Text", text: `${this.#opening}${text}`, tokens }
+        : { _tag: "ToolCall", call: read.call, tokens }
+    )
+  }
+
+  /** Within a call only its own end counts; stop strings are looked for in what is told. */
+  #watch(): void {
+    const { stops, endTexts } = this.#of
+    this.#cutter.watch(
+      this.#call !== undefined
+        ? endTexts
+        : [...stops, ...endTexts, ...(this.#opening === undefined ? [] : [this.#opening])]
+    )
   }
 
   /** Two turns of the event loop later the engine has begun its next batch, and the reader's work costs it nothing. */

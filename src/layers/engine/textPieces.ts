@@ -10,8 +10,8 @@ export interface TokenText {
 export interface Cut {
   readonly text: string
   readonly tokens: number
-  /** Whether a stop string follows. */
-  readonly stopped: boolean
+  /** The stop string that follows, if one does; it is no part of the text. */
+  readonly stop: string | undefined
 }
 
 const nothing = new Uint8Array(0)
@@ -53,12 +53,17 @@ export const tokenText = (bytes: Uint8Array): TokenText => ({
 
 /** One generation's text on its way out. */
 export class TextPieces {
-  readonly #stops: ReadonlyArray<string>
+  #stops: ReadonlyArray<string> = []
   #bytes: Uint8Array = nothing
   #text = ""
   #tokens = 0
 
   constructor(stops: ReadonlyArray<string>) {
+    this.watch(stops)
+  }
+
+  /** Looks for these from now on. */
+  watch(stops: ReadonlyArray<string>): void {
     // Half a surrogate pair is never generated, and looking for one would cut a character in two.
     this.#stops = stops.filter((stop) => stop !== "" && Buffer.from(stop).toString() === stop)
   }
@@ -68,16 +73,26 @@ export class TextPieces {
     this.#tokens++
     this.#text += this.#bytes.length === 0 && token.text !== undefined ? token.text : this.#decode(token.bytes)
     const stop = this.#stopAt()
-    if (stop !== undefined) return this.#take(stop, true)
+    if (stop !== undefined) return this.#take(stop.at, stop.text)
     const ready = this.#text.length - this.#heldBack()
-    return ready === 0 ? undefined : this.#take(ready, false)
+    return ready === 0 ? undefined : this.#take(ready, undefined)
+  }
+
+  /** Drops the stop string that the text begins with now: it ends nothing. */
+  skip(stop: string): void {
+    this.#text = this.#text.slice(stop.length)
+  }
+
+  /** Puts text back: it comes before what is pushed next. */
+  unread(text: string): void {
+    this.#text = text + this.#text
   }
 
   /** Takes the end: what was held back is sent after all, tokens without any text are counted. */
   end(): Cut | undefined {
     this.#text += decode(this.#bytes)
     this.#bytes = nothing
-    return this.#tokens === 0 && this.#text === "" ? undefined : this.#take(this.#text.length, false)
+    return this.#tokens === 0 && this.#text === "" ? undefined : this.#take(this.#text.length, undefined)
   }
 
   #decode(bytes: Uint8Array): string {
@@ -87,25 +102,25 @@ export class TextPieces {
     return decode(all.subarray(0, whole))
   }
 
-  #take(length: number, stopped: boolean): Cut {
-    const cut = { text: this.#text.slice(0, length), tokens: this.#tokens, stopped }
+  #take(length: number, stop: string | undefined): Cut {
+    const cut = { text: this.#text.slice(0, length), tokens: this.#tokens, stop }
     this.#text = this.#text.slice(length)
     this.#tokens = 0
     return cut
   }
 
   /** Where the stop string begins that is complete first, so that the answer does not depend on how tokens fall. */
-  #stopAt(): number | undefined {
-    let start: number | undefined
+  #stopAt(): { readonly at: number; readonly text: string } | undefined {
+    let found: { readonly at: number; readonly text: string } | undefined
     let end = Number.POSITIVE_INFINITY
-    for (const stop of this.#stops) {
-      const at = this.#text.indexOf(stop)
-      if (at === -1 || at + stop.length > end) continue
-      if (at + stop.length === end && start !== undefined && start < at) continue
-      start = at
-      end = at + stop.length
+    for (const text of this.#stops) {
+      const at = this.#text.indexOf(text)
+      if (at === -1 || at + text.length > end) continue
+      if (at + text.length === end && found !== undefined && found.at < at) continue
+      found = { at, text }
+      end = at + text.length
     }
-    return start
+    return found
   }
 
   /** The length of the longest end of the text that begins a stop string. */

@@ -10,7 +10,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import { isOpenAiPath } from "../../api/OpenAiApi.js"
 import { CorrelationId, CorrelationIdText } from "../../domain/CorrelationId.js"
+import { Dialect } from "../../domain/errors/Envelope.js"
 import { BodyTooLarge, InternalError, InvalidRequest, RouteNotFound } from "../../domain/errors/index.js"
 import { expectations } from "../../domain/Issues.js"
 import { Tokens } from "../../services/Tokens.js"
@@ -35,7 +37,11 @@ export const correlated = (app: HttpApp.Default): HttpApp.Default<never, Tokens>
 
 /** Refuses large bodies and turns whatever escapes a handler into an error that the contract declares. */
 export const guarded = <E, R>(app: HttpApp.Default<E, R>) =>
-  Effect.catchAllCause(Effect.zipRight(refuseLargeBody, app), fold)
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ url }) =>
+    Effect.catchAllCause(Effect.zipRight(refuseLargeBody, app), fold).pipe(
+      Effect.provideService(Dialect, isOpenAiPath(url) ? "openai" : "rbee")
+    )
+  )
 
 /** By the announced length, so that the answer is a 413; bodies without one are cut by the platform's own limit. */
 const refuseLargeBody = Effect.gen(function* () {

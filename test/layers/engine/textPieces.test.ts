@@ -24,7 +24,7 @@ const cut = (tokens: ReadonlyArray<Uint8Array>, stops: ReadonlyArray<string>) =>
     if (piece === undefined) continue
     texts.push(piece.text)
     counted += piece.tokens
-    if (piece.stopped) return { texts, counted, stopped: true }
+    if (piece.stop !== undefined) return { texts, counted, stopped: true }
   }
   const rest = cutter.end()
   return { texts: [...texts, rest?.text ?? ""], counted: counted + (rest?.tokens ?? 0), stopped: false }
@@ -70,9 +70,13 @@ describe("TextPieces", () => {
 
   it("holds a stop string's beginning back, and tells it when it was none", () => {
     const cutter = new TextPieces(["</end>"])
-    assert.deepStrictEqual(cutter.push(tokenText(Buffer.from("bee </e"))), { text: "bee ", tokens: 1, stopped: false })
+    assert.deepStrictEqual(cutter.push(tokenText(Buffer.from("bee </e"))), { text: "bee ", tokens: 1, stop: undefined })
     assert.isUndefined(cutter.push(tokenText(Buffer.from("n"))))
-    assert.deepStrictEqual(cutter.push(tokenText(Buffer.from("ough"))), { text: "</enough", tokens: 2, stopped: false })
+    assert.deepStrictEqual(cutter.push(tokenText(Buffer.from("ough"))), {
+      text: "</enough",
+      tokens: 2,
+      stop: undefined
+    })
   })
 
   it("keeps a byte order mark, and looks for no half of a surrogate pair", () => {

@@ -7,11 +7,13 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { WorkerApi } from "../../../src/api/WorkerApi.js"
 import { StopLive } from "../../../src/daemons/daemon.js"
 import { OpenHandlers, workerHandlers } from "../../../src/daemons/worker/handlers.js"
+import { openAiHandlers } from "../../../src/daemons/worker/openai.js"
 import { EnvelopeBody } from "../../../src/domain/errors/Envelope.js"
 import { RequestId } from "../../../src/domain/Ids.js"
 import { authLive } from "../../../src/layers/http/AuthLive.js"
@@ -20,6 +22,7 @@ import { guarded } from "../../../src/layers/http/Edge.js"
 import { serve } from "../../../src/layers/http/HttpServerLive.js"
 import type { LoadedModel } from "../../../src/services/Engine.js"
 import { WorkerSelf } from "../../../src/services/WorkerSelf.js"
+import { layerSettingsTest } from "../../../src/testing/SettingsTest.js"
 import { layerTokensTest } from "../../../src/testing/TokensTest.js"
 import { WorkerSelfTest } from "../../../src/testing/WorkerSelfTest.js"
 
@@ -41,10 +44,11 @@ const ServerLive = Layer.unwrapScoped(
       Layer.provide([
         OpenHandlers,
         workerHandlers({ worker_id: "w-1", model_ref: "demo", heard: Effect.void }),
+        openAiHandlers({ worker_id: "w-1", model_ref: "demo", heard: Effect.void }),
         HttpApiBuilder.middleware(WorkerApi, guarded)
       ]),
       Layer.provide(authLive("w-1", Effect.succeedSome(Redacted.make(key)))),
-      Layer.provideMerge(Layer.mergeAll(DrainLive, StopLive, WorkerSelfTest.layer(1), layerTokensTest))
+      Layer.provideMerge(Layer.mergeAll(DrainLive, StopLive, WorkerSelfTest.layer(1), layerTokensTest, layerSettingsTest()))
     )
     const server = Layer.effect(
       Server,
@@ -107,7 +111,8 @@ const errorOf = ({ text, headers }: Answer) => {
 
 const model: LoadedModel = {
   ...{ context_size: 64, vram_bytes: 0, layers: 4, placed: { backend: "cpu", gpu_layers: 0 } },
-  generate: () => Effect.never
+  generate: () => Effect.never,
+  embed: () => Effect.never
 }
 const prompt = { prompt: "Once", max_tokens: 5 }
 
@@ -262,7 +267,7 @@ describe("the edge of every daemon (VAL-1)", () => {
       Effect.gen(function* () {
         const self = yield* WorkerSelf
         yield* self.modelLoaded(model)
-        yield* self.takeSlot(RequestId.make("r-0"))
+        yield* self.takeSlot(RequestId.make("r-0"), Option.none())
         const answer = yield* post("/v1/inference", prompt)
         const { code, details } = errorOf(answer)
         assert.deepStrictEqual([answer.status, code], [503, "ALL_SLOTS_BUSY"])
@@ -325,7 +330,7 @@ describe("the edge of every daemon (VAL-1)", () => {
           ).map((value) => JSON.stringify(value, (_, part) => (typeof part === "bigint" ? `${part}` : part)) ?? "")
         )
         const { takeSlot } = yield* WorkerSelf
-        yield* takeSlot(RequestId.make("r-0")) // what is valid is answered at once: busy
+        yield* takeSlot(RequestId.make("r-0"), Option.none()) // what is valid is answered at once: busy
         for (const body of FastCheck.sample(anything, { numRuns: 200, seed: 7 })) {
           const answer = yield* post("/v1/inference", body)
           assert.oneOf(answer.status, [400, 503], body)
