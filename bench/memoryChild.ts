@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Stream from "effect/Stream"
 import { Device } from "../src/domain/Device.js"
-import { EngineLlamaCpp } from "../src/layers/EngineLlamaCpp.js"
 import { unlimited } from "../src/domain/Inference.js"
+import { EngineLlamaCpp } from "../src/layers/EngineLlamaCpp.js"
 import { Engine, type LoadedModel } from "../src/services/Engine.js"
 
 const [path = "", ctx = "0", slots = "1", threads = "1"] = process.argv.slice(2)

@@ -127,9 +127,7 @@ export const conversationOf = ({ messages, tools, tool_choice }: ChatRequest): C
 })
 
 /** The sampling of a request: what it leaves out is as OpenAI has it. */
-export const choiceOf = (
-  request: Pick<ChatRequest, keyof typeof choosing>
-): SamplingOf => ({
+export const choiceOf = (request: Pick<ChatRequest, keyof typeof choosing>): SamplingOf => ({
   ...unlimited,
   temperature: request.temperature ?? unlimited.temperature,
   top_p: request.top_p === 1 ? null : request.top_p,
@@ -154,7 +152,8 @@ export const constraintOf = ({ response_format: format }: ChatRequest): Constrai
 export const readAs = <A, I>(schema: Schema.Schema<A, I>, text: string): Either.Either<A, InvalidRequest> =>
   Either.mapLeft(
     Schema.decodeEither(Schema.parseJson(schema))(text),
-    (error) => new InvalidRequest({ issues: ParseResult.ArrayFormatter.formatErrorSync(error).map((issue) => issue.message) })
+    (error) =>
+      new InvalidRequest({ issues: ParseResult.ArrayFormatter.formatErrorSync(error).map((issue) => issue.message) })
   )
 
 // --- answers ---------------------------------------------------------------------------------------------------------
@@ -219,7 +218,12 @@ export type ChatChunk = typeof ChatChunk.Type
 export const Completion = Schema.Struct({
   ...head("text_completion"),
   choices: Schema.Array(
-    Schema.Struct({ index: Count, text: Schema.String, logprobs: Schema.Null, finish_reason: Schema.NullOr(FinishReason) })
+    Schema.Struct({
+      index: Count,
+      text: Schema.String,
+      logprobs: Schema.Null,
+      finish_reason: Schema.NullOr(FinishReason)
+    })
   ),
   usage: Schema.optional(Schema.NullOr(Usage))
 }).annotations({ identifier: "Completion" })

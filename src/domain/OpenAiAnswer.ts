@@ -31,7 +31,10 @@ const callOf = (id: string, index: number, call: ToolCallEvent) => ({
  * The chunks of a streamed chat answer, event by event: the role first, then text and calls, the reason for its end, and the usage
  * where it was asked for. Made for one answer: it counts.
  */
-export const chatChunks = (head: AnswerHead, include_usage: boolean): ((event: InferenceEvent) => ReadonlyArray<ChatChunk>) => {
+export const chatChunks = (
+  head: AnswerHead,
+  include_usage: boolean
+): ((event: InferenceEvent) => ReadonlyArray<ChatChunk>) => {
   const base = { ...head, object: "chat.completion.chunk" as const }
   const chunk = (
     delta: ChatChunk["choices"][number]["delta"],

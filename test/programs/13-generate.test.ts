@@ -118,9 +118,7 @@ describe("phase 13: generate", () => {
 
   it.effect("a stream that nobody reads to its end frees its slot with the scope, and counts what was made", () =>
     Effect.gen(function* () {
-      yield* Effect.scoped(
-        Effect.flatMap(generate(id, order()), (events) => Stream.runDrain(Stream.take(events, 2)))
-      )
+      yield* Effect.scoped(Effect.flatMap(generate(id, order()), (events) => Stream.runDrain(Stream.take(events, 2))))
       assert.deepInclude(yield* status, { state: "idle", slots_available: 1 })
       assert.deepStrictEqual(yield* (yield* EngineTest).active, { now: 0, most: 1 })
     }).pipe(withModel())

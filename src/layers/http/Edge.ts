@@ -24,24 +24,27 @@ const header = (name: string, value: string) =>
     Effect.succeed(HttpServerResponse.setHeader(response, name, value))
   )
 
-/** Takes the request's correlation id, or makes one; it stands on every response and every log line. */
+/**
+ * Takes the request's correlation id, or makes one; it stands on every response and every log line. On OpenAI's paths errors have
+ * the fields that its clients read, too.
+ */
 export const correlated = (app: HttpApp.Default): HttpApp.Default<never, Tokens> =>
   Effect.gen(function* () {
-    const { headers } = yield* HttpServerRequest.HttpServerRequest
+    const { headers, url } = yield* HttpServerRequest.HttpServerRequest
     const tokens = yield* Tokens
     const given = Option.filter(Headers.get(headers, "x-correlation-id"), Schema.is(CorrelationIdText))
     const id = Option.isSome(given) ? given.value : yield* tokens.id
     yield* header("x-correlation-id", id)
-    return yield* app.pipe(Effect.provideService(CorrelationId, id), Effect.annotateLogs("correlation_id", id))
+    return yield* app.pipe(
+      Effect.provideService(CorrelationId, id),
+      Effect.provideService(Dialect, isOpenAiPath(url) ? "openai" : "rbee"),
+      Effect.annotateLogs("correlation_id", id)
+    )
   })
 
 /** Refuses large bodies and turns whatever escapes a handler into an error that the contract declares. */
 export const guarded = <E, R>(app: HttpApp.Default<E, R>) =>
-  Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ url }) =>
-    Effect.catchAllCause(Effect.zipRight(refuseLargeBody, app), fold).pipe(
-      Effect.provideService(Dialect, isOpenAiPath(url) ? "openai" : "rbee")
-    )
-  )
+  Effect.catchAllCause(Effect.zipRight(refuseLargeBody, app), fold)
 
 /** By the announced length, so that the answer is a 413; bodies without one are cut by the platform's own limit. */
 const refuseLargeBody = Effect.gen(function* () {

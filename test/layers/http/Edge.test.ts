@@ -48,7 +48,9 @@ const ServerLive = Layer.unwrapScoped(
         HttpApiBuilder.middleware(WorkerApi, guarded)
       ]),
       Layer.provide(authLive("w-1", Effect.succeedSome(Redacted.make(key)))),
-      Layer.provideMerge(Layer.mergeAll(DrainLive, StopLive, WorkerSelfTest.layer(1), layerTokensTest, layerSettingsTest()))
+      Layer.provideMerge(
+        Layer.mergeAll(DrainLive, StopLive, WorkerSelfTest.layer(1), layerTokensTest, layerSettingsTest())
+      )
     )
     const server = Layer.effect(
       Server,
