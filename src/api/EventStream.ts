@@ -9,14 +9,15 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { CorrelationId } from "../domain/CorrelationId.js"
-import { ErrorEvent } from "../domain/errors/Envelope.js"
-import { InternalError, type RbeeError } from "../domain/errors/index.js"
+import { AnyError, ErrorEvent } from "../domain/errors/Envelope.js"
+import { InternalError, RbeeError, WorkerConnectionLost } from "../domain/errors/index.js"
 import { StreamCut } from "../domain/StreamCut.js"
 import { failWhenSilent } from "../domain/Streams.js"
 
@@ -30,6 +31,8 @@ const pingEvery = "5 seconds"
 const silence = Duration.seconds(20)
 /** How many lines may wait for a slow reader before the stream waits for it. */
 const ahead_max = 64
+
+const isRbeeError = Schema.is(RbeeError)
 
 const line = (data: string) => Sse.encoder.write({ _tag: "Event", event: "message", id: undefined, data })
 
@@ -79,6 +82,48 @@ export const respond = <A, I>(
   return HttpServerResponse.stream(body, {
     contentType: mediaType,
     headers: { "cache-control": "no-cache", "x-accel-buffering": "no", ...headers }
+  })
+}
+
+const reasonOf = (error: unknown): RbeeError =>
+  isRbeeError(error)
+    ? error
+    : new WorkerConnectionLost({
+        ...{ tokens_received: 0, max_tokens: 0, partial_file: null },
+        reason: error instanceof StreamCut ? error.reason : "the connection was cut"
+      })
+
+/**
+ * The response that hands on somebody else's event stream byte by byte. Until it begins we say that we are alive; where it breaks off the
+ * error is told as an event, and the stream ended as it should be.
+ */
+export const relay = <E>(
+  opening: Effect.Effect<Stream.Stream<Uint8Array, unknown>, E>
+): HttpServerResponse.HttpServerResponse => {
+  const encodeError = Schema.encode(Schema.parseJson(Schema.Struct({ error: AnyError })))
+  const lastWords = (cause: Cause.Cause<unknown>) =>
+    Cause.isInterruptedOnly(cause)
+      ? Stream.fromEffect(Effect.interrupt)
+      : Stream.fromEffect(
+          Effect.map(
+            Effect.orDie(encodeError({ error: reasonOf(Cause.squash(cause)) })),
+            (text) => line(text) + line(done)
+          )
+        ).pipe(Stream.encodeText)
+  const waiting = Stream.fromSchedule(Schedule.spaced(pingEvery)).pipe(
+    Stream.map(() => ": ping\n\n"),
+    Stream.encodeText
+  )
+  const body = Stream.unwrapScoped(
+    Effect.map(Effect.forkScoped(opening), (fiber) => {
+      const begun = Fiber.join(fiber)
+      const silence = Stream.interruptWhen(waiting, Effect.ignore(begun))
+      return Stream.concat(silence, Stream.unwrap(begun))
+    })
+  ).pipe(Stream.catchAllCause(lastWords))
+  return HttpServerResponse.stream(body, {
+    contentType: mediaType,
+    headers: { "cache-control": "no-cache", "x-accel-buffering": "no" }
   })
 }
 

@@ -23,6 +23,7 @@ import { InferenceTask, TaskWorker } from "../domain/Task.js"
 import { version } from "../domain/Version.js"
 import { Auth } from "./Auth.js"
 import { anyError, declare, edge } from "./Envelope.js"
+import { OpenAi } from "./OpenAiApi.js"
 import { Nodes, NodesStreams, Workers, WorkersStreams } from "./PoolApi.js"
 
 /** What `add` and `update` stream: narration, and last `{"type":"node",…}` with the record. */
@@ -176,6 +177,7 @@ export const QueenApi = HttpApi.make("queen-rbee")
   .add(Workers)
   .add(Nodes)
   .add(Tasks)
+  .add(OpenAi)
   .addError(edge.bodyTooLarge)
   .addError(edge.invalidRequest)
   .addError(edge.routeNotFound)

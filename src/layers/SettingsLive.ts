@@ -12,9 +12,11 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { parse } from "smol-toml"
+import { ModelOffer, type ModelOffers } from "../domain/ModelOffer.js"
 import { GitBranch, GitRepo } from "../domain/Node.js"
 import { DurationText } from "../domain/Time.js"
 import { ListenPort, Port } from "../domain/Units.js"
@@ -80,7 +82,11 @@ const timeouts = Config.all({
 })
 
 /** Everything under `RBEE_…`, or in the file's sections. */
-const configuration = (user: Configuration["user"], auth: Auth, hub: Configuration["hub"]) =>
+const configuration = (
+  user: Configuration["user"],
+  auth: Auth,
+  hub: Configuration["hub"]
+): Config.Config<Omit<Configuration, "offers">> =>
   Config.all({
     home: Config.withDefault(Config.string("home"), Path.join(user.home, ".rbee")),
     queen: Config.all({
@@ -108,13 +114,7 @@ const configuration = (user: Configuration["user"], auth: Auth, hub: Configurati
     timeouts: timeouts.pipe(Config.nested("timeouts"))
   }).pipe(
     Config.map(
-      ({
-        home: given,
-        queen,
-        models,
-        worker: { git_repo_url: url, git_branch: branch, ...worker },
-        ...rest
-      }): Configuration => {
+      ({ home: given, queen, models, worker: { git_repo_url: url, git_branch: branch, ...worker }, ...rest }) => {
         const home = Path.resolve(given)
         return {
           ...rest,
@@ -137,9 +137,30 @@ const findFile = (named: string | undefined, xdg: string): string | undefined =>
 
 const readFile = (path: string) =>
   Effect.try({
-    try: () => ConfigProvider.fromJson(parse(Fs.readFileSync(path, "utf8"))),
+    try: () => parse(Fs.readFileSync(path, "utf8")),
     catch: (error) => ConfigErrors.InvalidData([path], error instanceof Error ? error.message : "unreadable")
   })
+
+/** The tables below `[models]`: a model each, under the name by which requests may ask for it. */
+const offersOf = (written: object): Effect.Effect<ModelOffers, ConfigError> => {
+  const models = "models" in written ? written.models : {}
+  const tables = Object.entries(Predicate.isRecord(models) ? models : {}).filter(([, value]) =>
+    Predicate.isRecord(value)
+  )
+  return Effect.map(
+    Effect.forEach(tables, ([name, table]) =>
+      Schema.decodeUnknown(ModelOffer)(table).pipe(
+        Effect.mapError((error) => {
+          const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
+          const path = ["models", name, ...(issue?.path ?? []).map(String)]
+          return ConfigErrors.InvalidData(path, issue?.message ?? "a model")
+        }),
+        Effect.map((offer) => [name, offer] as const)
+      )
+    ),
+    (offers) => new Map(offers)
+  )
+}
 
 type Provider = ConfigProvider.ConfigProvider
 
@@ -223,10 +244,12 @@ const load = <E>(authFrom: (environment: Provider, file: Provider) => Effect.Eff
       ConfigProvider.constantCase,
       ConfigProvider.nested("RBEE")
     )
-    const file = path === undefined ? ConfigProvider.fromMap(new Map()) : yield* readFile(path)
+    const written = path === undefined ? {} : yield* readFile(path)
+    const file = ConfigProvider.fromJson(written)
     const auth = yield* authFrom(environment, file)
     const hub = yield* modelHub(user.home)
-    return yield* ConfigProvider.orElse(environment, () => file).load(configuration(user, auth, hub))
+    const settings = yield* ConfigProvider.orElse(environment, () => file).load(configuration(user, auth, hub))
+    return { ...settings, offers: yield* offersOf(written) }
   })
 
 /**

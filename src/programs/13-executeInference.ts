@@ -83,12 +83,24 @@ export const executeInference: (
           StreamCut: (cut) => Stream.fromEffect(explainCut(address, request, received, cut)),
           Stalled: () => Stream.fromEffect(explainStall(request, received, timeouts.inference_stall))
         }),
+        whileRenewed(Effect.ignore(client.renew(address, request_id))),
         Stream.ensuringWith((exit) =>
           Exit.isSuccess(exit) ? Effect.void : cancel(address, request_id, Exit.isInterrupted(exit))
         )
       )
     })
   ).pipe(Stream.withSpan("rbee.phase.executeInference"))
+
+/** How often the worker is told that we are still there; after three of them without a word it ends the request. */
+const renewEvery = "5 seconds"
+
+/** Goes on saying so for as long as the stream is read. */
+const whileRenewed =
+  (renew: Effect.Effect<void>) =>
+  <A, E, R>(events: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
+    Stream.unwrapScoped(
+      Effect.as(Effect.forkScoped(Effect.delay(Effect.repeat(renew, Schedule.spaced(renewEvery)), renewEvery)), events)
+    )
 
 /** 1, 2 and 4 s, each narrated; only where the worker said that it is busy. */
 const whileBusy = Effect.map(Effect.context<Narrator>(), (narrator) =>

@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import type { ModelOffers } from "../domain/ModelOffer.js"
 import type { BuildSource } from "../domain/WorkerBinary.js"
 
 /** Times and retries of phases.md, all configurable. */
@@ -50,6 +51,8 @@ export interface Configuration {
   readonly remote: { readonly binary_path: string | null }
   /** Where models are kept, and how fast they may be fetched: megabytes (10^6) a second. */
   readonly models: { readonly dir: string; readonly max_mbps: number | null }
+  /** Models that the queen may start when a request of OpenAI's API names them. */
+  readonly offers: ModelOffers
   /** The model hub, as its own tools are configured: HF_ENDPOINT, HF_TOKEN, or the file that a login leaves. */
   readonly hub: {
     readonly endpoint: string

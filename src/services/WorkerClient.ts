@@ -4,7 +4,9 @@ import type * as DateTime from "effect/DateTime"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type { RbeeError } from "../domain/errors/index.js"
 import type { ContextOverflow, InvalidRequest, Unauthorized, WorkerBusy } from "../domain/errors/Request.js"
 import type { WorkerDraining, WorkerLoading } from "../domain/errors/Worker.js"
 import type { RequestId } from "../domain/Ids.js"
@@ -27,6 +29,21 @@ export type WorkerRefusal =
   | ContextOverflow
   | InvalidRequest
   | Unauthorized
+
+/** A request that is handed on as it came. */
+export interface Forwarded {
+  readonly path: string
+  /** JSON text. */
+  readonly body: string
+  readonly deadline: Option.Option<DateTime.Utc>
+}
+
+/** A worker's answer that is handed on as it comes. */
+export interface ForwardedAnswer {
+  readonly media_type: string
+  /** Begins with the answer's first word: what failed before it is no answer. */
+  readonly bytes: Stream.Stream<Uint8Array, StreamCut>
+}
 
 /** What a worker does at a moment. */
 export interface WorkerVitals {
@@ -54,6 +71,16 @@ export class WorkerClient extends Context.Tag("rbee/WorkerClient")<
     ) => Stream.Stream<InferenceEvent, WorkerRefusal | StreamCut>
     /** Cancels a request; returns when the worker has acknowledged that its slot is free. */
     readonly cancel: (worker: WorkerAddress, request: RequestId) => Effect.Effect<void, StreamCut>
+    /**
+     * Hands a request of OpenAI's API on; no slot is waited for. Fails with whatever the worker refuses it with, also while it reads
+     * the prompt. The answer lasts as long as the scope.
+     */
+    readonly forward: (
+      worker: WorkerAddress,
+      request: Forwarded
+    ) => Effect.Effect<ForwardedAnswer, RbeeError | StreamCut, Scope.Scope>
+    /** Says that whoever asked for this request is still there. */
+    readonly renew: (worker: WorkerAddress, request: RequestId) => Effect.Effect<void, StreamCut>
     /** Asks the worker to finish what it has and exit. */
     readonly shutdown: (worker: WorkerAddress) => Effect.Effect<void, StreamCut>
   }

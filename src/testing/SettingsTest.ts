@@ -42,6 +42,7 @@ export const testSettings = ({
   hive: { host: "127.0.0.1", port: 9200 },
   worker: { port_start: 8001, port_end: 8999 },
   worker_source: null,
+  offers: new Map(),
   remote: { binary_path: null },
   auth: { token: Option.none(), file: null },
   user: { home: "/home/user", ssh_agent: null },

@@ -41,6 +41,7 @@ import { ReservationsTest } from "./ReservationsTest.js"
 import { layerSettingsTest, type SettingsOverrides } from "./SettingsTest.js"
 import { SshTest, type TestHost } from "./SshTest.js"
 import { layerTokensTest } from "./TokensTest.js"
+import { layerTrafficTest } from "./TrafficTest.js"
 import { plenty } from "./testModels.js"
 import { layerVersionsTest } from "./VersionsTest.js"
 import { WorkerBinariesTest } from "./WorkerBinariesTest.js"
@@ -213,7 +214,8 @@ const layer = (world: TestWorld) => {
     PackagerTest.layer(world.packager),
     HiveClientTest.layer({ backends: backendsOf(world), resources: resourcesOf(world), ...world.hive }),
     WorkerClientTest.layer(world.worker),
-    layerPoolWorkersTest(world.pool)
+    layerPoolWorkersTest(world.pool),
+    layerTrafficTest
   )
   const worker = Layer.mergeAll(
     WorkerSelfTest.layer(world.slots),

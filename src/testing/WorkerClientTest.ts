@@ -55,6 +55,7 @@ export type WorkerCall =
       readonly request: InferenceRequest
       readonly deadline: Option.Option<DateTime.Utc>
     }
+  | { readonly _tag: "forward"; readonly url: string; readonly path: string; readonly body: string }
   | { readonly _tag: "cancel"; readonly url: string; readonly request: RequestId }
   | { readonly _tag: "shutdown"; readonly url: string }
 
@@ -127,6 +128,16 @@ const make = (options: WorkerClientTestOptions) => {
           Effect.map(() => speak(worker, request.max_tokens))
         )
       ),
+    forward: ({ url }, { path, body }) =>
+      note({ _tag: "forward", url, path, body }).pipe(
+        Effect.zipRight(check),
+        Effect.zipRight(refuse),
+        Effect.map(() => ({
+          media_type: "application/json",
+          bytes: Stream.encodeText(Stream.make(worker.script.join("")))
+        }))
+      ),
+    renew: () => check,
     cancel: ({ url }, request) =>
       note({ _tag: "cancel", url, request }).pipe(
         Effect.zipRight(check),

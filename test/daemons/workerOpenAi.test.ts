@@ -127,9 +127,11 @@ describe("the openai client and a worker", () => {
   })
 
   it("errors have the shape that its clients read", async () => {
-    const text = await (await fetch(`${worker.url}/v1/chat/completions`, { method: "POST", body: "{}" })).json()
-    assert.hasAllKeys(text, ["error"])
-    assert.containsAllKeys(text.error, ["message", "type", "param", "code"])
+    const body: Record<string, object> = JSON.parse(
+      await (await fetch(`${worker.url}/v1/chat/completions`, { method: "POST", body: "{}" })).text()
+    )
+    assert.hasAllKeys(body, ["error"])
+    assert.containsAllKeys(body.error, ["message", "type", "param", "code"])
     const overflow = await client.completions
       .create({ model: "demo", prompt: "bee ".repeat(2000) })
       .catch((error: unknown) => error)

@@ -10,6 +10,7 @@ import { StopLive } from "../../src/daemons/daemon.js"
 import { OpenHandlers, RegistryHandlers, TasksHandlers } from "../../src/daemons/queen/handlers.js"
 import { HiveKeeping } from "../../src/daemons/queen/hives.js"
 import { ModelsHandlers } from "../../src/daemons/queen/models.js"
+import { OpenAiHandlers } from "../../src/daemons/queen/openai.js"
 import { NodesHandlers, WorkersHandlers } from "../../src/daemons/queen/workers.js"
 import { authLive } from "../../src/layers/http/AuthLive.js"
 import { DrainLive } from "../../src/layers/http/Drain.js"
@@ -34,6 +35,7 @@ const queen = (world: TestWorld) =>
           WorkersHandlers,
           NodesHandlers,
           TasksHandlers,
+          OpenAiHandlers,
           HttpApiBuilder.middleware(QueenApi, guarded)
         ]),
         Layer.provide(authLive("queen-rbee", Effect.succeedSome(serverKey))),

@@ -27,6 +27,7 @@ export const settingsIn = (
     hive: { host: "127.0.0.1", port: 0 },
     worker: { port_start: 8001, port_end: 8999 },
     worker_source: null,
+    offers: new Map(),
     remote: { binary_path: null },
     models: { dir: Path.join(dir, "models"), max_mbps: null },
     hub: { endpoint: "https://hub.test/", token: Option.none(), token_file: Path.join(dir, "home", "hub-token") },

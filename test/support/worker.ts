@@ -30,7 +30,7 @@ export const startWorker = async (...args: ReadonlyArray<string>): Promise<Start
     ],
     {
       stdio: ["ignore", "ignore", "ignore", "pipe"],
-      env: { PATH: process.env["PATH"], HOME: home, RBEE_HOME: home, UV_THREADPOOL_SIZE: "1" }
+      env: { PATH: process.env.PATH, HOME: home, RBEE_HOME: home, UV_THREADPOOL_SIZE: "1" }
     }
   )
   const stop = async () => {

@@ -6,6 +6,7 @@ import { NodeRegistryTest } from "../../src/testing/NodeRegistryTest.js"
 import { layerPoolWorkersTest } from "../../src/testing/PoolWorkersTest.js"
 import { layerReadyCallsTest } from "../../src/testing/ReadyCallsTest.js"
 import { ReservationsTest } from "../../src/testing/ReservationsTest.js"
+import { layerTrafficTest } from "../../src/testing/TrafficTest.js"
 import { layerVersionsTest } from "../../src/testing/VersionsTest.js"
 import { layerHiveWorkersTest } from "../../src/testing/WorkerRegistryTest.js"
 import { WorkerSelfTest } from "../../src/testing/WorkerSelfTest.js"
@@ -15,6 +16,7 @@ import { nodeRegistryContract } from "../contracts/NodeRegistry.js"
 import { poolWorkersContract } from "../contracts/PoolWorkers.js"
 import { readyCallsContract } from "../contracts/ReadyCalls.js"
 import { reservationsContract } from "../contracts/Reservations.js"
+import { trafficContract } from "../contracts/Traffic.js"
 import { versionsContract } from "../contracts/Versions.js"
 import { hiveWorkersContract } from "../contracts/WorkerRegistry.js"
 import { workerSelfContract } from "../contracts/WorkerSelf.js"
@@ -28,3 +30,4 @@ reservationsContract("ReservationsTest", ReservationsTest.layer)
 workerSelfContract("WorkerSelfTest", WorkerSelfTest.layer)
 downloadsContract("DownloadsTest", layerDownloadsTest)
 versionsContract("VersionsTest", layerVersionsTest)
+trafficContract("TrafficTest", layerTrafficTest)

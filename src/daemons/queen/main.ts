@@ -15,8 +15,10 @@ import { DrainLive } from "../../layers/http/Drain.js"
 import { guarded } from "../../layers/http/Edge.js"
 import { HiveClientHttp } from "../../layers/http/HiveClientHttp.js"
 import { serve } from "../../layers/http/HttpServerLive.js"
+import { WorkerClientHttp } from "../../layers/http/WorkerClientHttp.js"
 import { InstallationLive } from "../../layers/InstallationLive.js"
 import { PoolWorkersMemory } from "../../layers/memory/PoolWorkersMemory.js"
+import { TrafficMemory } from "../../layers/memory/TrafficMemory.js"
 import { PackagerLive } from "../../layers/PackagerLive.js"
 import { ProcessesLive } from "../../layers/ProcessesLive.js"
 import { SshLive } from "../../layers/SshLive.js"
@@ -32,6 +34,7 @@ import { answerHangups, holdToken } from "../token.js"
 import { OpenHandlers, RegistryHandlers, TasksHandlers } from "./handlers.js"
 import { hivesLive } from "./hives.js"
 import { ModelsHandlers } from "./models.js"
+import { OpenAiHandlers } from "./openai.js"
 import { NodesHandlers, WorkersHandlers } from "./workers.js"
 
 /** How a queen is served. */
@@ -82,6 +85,7 @@ export const serveQueen = Effect.fn("rbee.serveQueen")(function* (options: Queen
       NodesHandlers,
       TasksHandlers,
       relearned,
+      OpenAiHandlers,
       HttpApiBuilder.middleware(QueenApi, guarded)
     ]),
     Layer.provide([authLive("queen-rbee", token.current), answerHangups(token, record), DrainLive]),
@@ -91,6 +95,8 @@ export const serveQueen = Effect.fn("rbee.serveQueen")(function* (options: Queen
       SshLive,
       HiveClientHttp,
       PoolWorkersMemory,
+      TrafficMemory,
+      WorkerClientHttp,
       VersionsSemver,
       DaemonsLive
     ]),

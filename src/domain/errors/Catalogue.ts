@@ -48,7 +48,11 @@ const whatIsMissing = {
   revision: { words: " (no such revision)", look: "Check the name on https://huggingface.co" },
   file: { words: " (no such file)", look: "Check the path; file:// names a regular file of the node." },
   model: { words: " (no GGUF file for it)", look: "Name a repository with GGUF files: https://huggingface.co" },
-  entry: { words: " (not in the node's catalog)", look: "See what there is: rbee models list" }
+  entry: { words: " (not in the node's catalog)", look: "See what there is: rbee models list" },
+  worker: {
+    words: " (no worker of this pool has it)",
+    look: "Start one: rbee workers spawn --model REF; or name it in the queen's configuration: [models.NAME]"
+  }
 }
 const whyDenied = {
   token_missing: "",

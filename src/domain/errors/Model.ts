@@ -12,7 +12,7 @@ export class InvalidModelRef extends Schema.TaggedError<InvalidModelRef>()("Inva
 /** EH-007a. `missing` is what there is not; `near` holds references that do exist in the same place. */
 export class ModelNotFound extends Schema.TaggedError<ModelNotFound>()("ModelNotFound", {
   ...reference,
-  missing: Schema.Literal("repository", "revision", "file", "model", "entry"),
+  missing: Schema.Literal("repository", "revision", "file", "model", "entry", "worker"),
   near: Schema.Array(Schema.String)
 }) {}
 

@@ -46,12 +46,12 @@ const translate = (schema: unknown, path: string): Effect.Effect<Json | boolean,
       if (silent.has(key) || key === "required") continue // the grammar writes every property anyway
       if (!known.has(key)) return yield* unsupported(path, key)
       if (key === "format" && !formats.has(`${value}`)) return yield* unsupported(path, `format ${value}`)
-      if (key === "anyOf" || key === "oneOf") out["oneOf"] = yield* each(value, at)
+      if (key === "anyOf" || key === "oneOf") out.oneOf = yield* each(value, at)
       else if (key === "prefixItems") out[key] = yield* each(value, at)
       else if (key === "items") out[key] = yield* translate(value, at)
       else if (key === "additionalProperties") out[key] = yield* translate(value, at)
       else if (key === "properties") out[key] = yield* named(value, at)
-      else if (key === "$defs" || key === "definitions") out["$defs"] = yield* named(value, at)
+      else if (key === "$defs" || key === "definitions") out.$defs = yield* named(value, at)
       else if (key === "$ref") out[key] = `${value}`.replace("#/definitions/", "#/$defs/")
       else out[key] = value
     }

@@ -51,8 +51,8 @@ const historyOf = (messages: ReadonlyArray<ChatMessage>): Array<ChatHistoryItem>
         }))
         return [{ type: "model", response: [...(message.content === "" ? [] : [message.content]), ...calls] }]
       }
-      case "tool":
-        return []
+      default:
+        return [] // what a tool gave stands with its call
     }
   })
   // What it is to say comes after its own last words, or where there are none yet.

@@ -1,4 +1,5 @@
 import * as HttpApiClient from "@effect/platform/HttpApiClient"
+import * as HttpClient from "@effect/platform/HttpClient"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -20,6 +21,7 @@ import { StreamCut } from "../../domain/StreamCut.js"
 import { Settings } from "../../services/Settings.js"
 import { type WorkerAddress, WorkerClient, type WorkerRefusal } from "../../services/WorkerClient.js"
 import { aimedAt, causeOf, eventsOf, HttpClientLive, isRefused, transformClient } from "./Client.js"
+import { forwardTo } from "./forward.js"
 
 const isRefusal = Schema.is(
   Schema.Union(WorkerBusy, WorkerDraining, WorkerLoading, ContextOverflow, InvalidRequest, Unauthorized)
@@ -64,10 +66,19 @@ const make = Effect.gen(function* () {
         InferenceEvent,
         streams.worker.infer({
           payload,
-          headers: { "x-request-deadline": Option.getOrUndefined(Option.map(deadline, DateTime.formatIso)) },
+          headers: {
+            "x-request-deadline": Option.getOrUndefined(Option.map(deadline, DateTime.formatIso)),
+            "x-lease": "15"
+          },
           withResponse: true
         })
       ).pipe(Stream.mapError(explain)),
+    forward: forwardTo(transformClient(yield* HttpClient.HttpClient), cut),
+    renew: (worker, request_id) =>
+      aimedAt(at(worker))(api.worker.renew({ path: { request_id } })).pipe(
+        Effect.timeout("2 seconds"),
+        Effect.mapError(cut)
+      ),
     cancel: (worker, request_id) =>
       aimedAt(at(worker))(api.worker.cancel({ path: { request_id } })).pipe(Effect.mapError(cut)),
     shutdown: (worker) => aimedAt(at(worker))(api.worker.shutdown({})).pipe(Effect.mapError(cut), Effect.asVoid)
