@@ -15,6 +15,7 @@ export const pages: Readonly<Record<string, HelpPage>> = {
     usage: "rbee <command> [options]",
     commands: [
       ["infer", "answer a prompt: tokens on stdout, everything else on stderr"],
+      ["serve", "a model at an OpenAI-compatible address, until Ctrl+C"],
       ["plan", "what infer would fetch, place and start, and whether it fits"],
       ["setup", "the machines of the pool: add, change, list, remove, install, check"],
       ["workers", "the workers of the pool: list, health, spawn, shutdown"],
@@ -30,6 +31,7 @@ export const pages: Readonly<Record<string, HelpPage>> = {
       ['rbee infer --prompt "write a short story"', "here, with the model that rbee ships"],
       ["rbee setup add-node --help", "how a machine is added"],
       ['rbee infer --node workstation --prompt "…" > story.txt', "there, over SSH; the file has the story alone"],
+      ["rbee serve --model hf:org/repo --slots 4", "for every program that speaks OpenAI's API"],
       ["rbee queen start", "keeps hives and workers warm between commands"],
       ["rbee install", "rbee on your PATH, and how it runs as a service"]
     ]

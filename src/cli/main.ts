@@ -15,6 +15,7 @@ import { install } from "./commands/install.js"
 import { models } from "./commands/models.js"
 import { plan } from "./commands/plan.js"
 import { queen } from "./commands/queen.js"
+import { serve } from "./commands/serve.js"
 import { setup } from "./commands/setup.js"
 import { status } from "./commands/status.js"
 import { worker } from "./commands/worker.js"
@@ -23,7 +24,7 @@ import { exitCode } from "./exit.js"
 
 const rbee = Command.make("rbee").pipe(
   Command.withDescription("Turn any machines you can reach by SSH into one LLM inference pool"),
-  Command.withSubcommands([infer, plan, setup, workers, models, catalog, status, queen, hive, worker, install])
+  Command.withSubcommands([infer, serve, plan, setup, workers, models, catalog, status, queen, hive, worker, install])
 )
 
 const run = Command.run(rbee, { name: "rbee", version })

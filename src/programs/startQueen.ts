@@ -1,7 +1,11 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { QueenUnreachable } from "../domain/errors/Hive.js"
+import type { NodeName } from "../domain/Ids.js"
+import { ModelOffer } from "../domain/ModelOffer.js"
+import type { SpawnRequest } from "../domain/Worker.js"
 import { Daemons, type StartedDaemon } from "../services/Daemons.js"
 import { type LaunchProblem, Processes, type Stopped } from "../services/Processes.js"
 import type { QueenAddress } from "../services/QueenClient.js"
@@ -46,6 +50,25 @@ export const startPersistentQueen: Effect.Effect<QueenAddress, QueenUnreachable,
     return { url: `http://${queen.host}:${started.port}`, token: auth.token }
   }
 ).pipe(Effect.withSpan("rbee.startPersistentQueen"))
+
+/**
+ * A queen at the configured address for as long as we live, which starts that model whenever a request needs it. Others may use her
+ * meanwhile.
+ */
+export const startServingQueen = Effect.fn("rbee.startServingQueen")(function* (node: NodeName, request: SpawnRequest) {
+  const daemons = yield* Daemons
+  const { queen, auth } = yield* Settings
+  const { model: ref, backend, device, slots, ctx_size } = request
+  const offer = yield* Effect.orDie(encodeOffer({ ref, node, backend, device, slots, ctx_size }))
+  const started = yield* Effect.mapError(
+    daemons.start("queen", { args: ["--offer", offer], token: Option.none(), attached: true }),
+    cannotStart(`http://${queen.host}:${queen.port}`)
+  )
+  const address: QueenAddress = { url: `http://${queen.host}:${started.port}`, token: auth.token }
+  return { address, ended: waitForEnd(started) } satisfies OwnedQueen
+})
+
+const encodeOffer = Schema.encode(Schema.parseJson(ModelOffer))
 
 const cannotStart =
   (url: string) =>

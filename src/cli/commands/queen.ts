@@ -10,6 +10,10 @@ const json = Options.boolean("json").pipe(Options.withDescription("one JSON docu
 export const serveOptions = {
   ...listenOptions,
   database: Options.text("database").pipe(Options.withDescription("the node registry's file"), Options.optional),
+  offer: Options.text("offer").pipe(
+    Options.withDescription("a model to start when a request names it, as JSON: the keys of [models.NAME]"),
+    Options.repeated
+  ),
   ...daemonOptions
 }
 
