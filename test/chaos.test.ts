@@ -8,7 +8,8 @@ const main = fileURLToPath(new URL("../scripts/chaos/main.ts", import.meta.url))
 
 describe("chaos", () => {
   it("leaves nothing behind, and every request ends once", { timeout: 400_000 }, async () => {
-    const run = promisify(execFile)(process.execPath, ["--import", "tsx", main, "--kills", "4", "--seed", "68"])
+    const args = ["--import", "tsx", main, "--kills", "4", "--seed", "68", "--minutes", "5"]
+    const run = promisify(execFile)(process.execPath, args, { timeout: 380_000 }) // by SIGTERM, at which it tidies up
     const { stdout } = await run.catch(({ stdout, stderr }) => ({ stdout: `${stdout}${stderr}` }))
     assert.include(stdout, "kills 4\nviolations 0\n", stdout)
   })
