@@ -208,3 +208,21 @@ Feature: Recovery from failures
     When I run `rbee setup preflight --node localhost` besides
     Then another hive runs, with the very same worker
     And the command gives all its 1500 tokens, numbered without a gap
+
+  @Gap-F7 @real
+  Scenario: A queen that is told to end with a stream and a download under way is gone within the deadline
+    Given the setting RBEE_TIMEOUTS_DRAIN is "5s"
+    And a model hub with:
+      | someone/stories | stories.Q8_0.gguf | the story model, made 20 MB long |
+    And the hub sends 300 KB a second on each connection
+    And a model whose stories do not end
+    And I start `rbee queen serve` in the foreground, and it listens
+    When I start `rbee infer --model {endless model} --prompt "Once upon a time" --max-tokens 100000 --ctx-size 110000 --json`
+    And the first tokens are there
+    And I start `rbee models download --model hf:someone/stories`
+    And 10 % of the file are there
+    And the queen in the foreground gets SIGTERM
+    Then a task that is submitted now is refused with 503
+    And within 9 seconds nothing of rbee is left
+    And the queen in the foreground ends with exit code 0
+    And a part of the file is kept, and nothing under its final name

@@ -6,11 +6,11 @@ import { Then, When } from "@cucumber/cucumber"
 import type { RbeeCommand } from "../support/command.js"
 import { eventually } from "../support/eventually.js"
 import { listedWorkers } from "../support/hive.js"
-import { untilEnded } from "../support/processes.js"
+import { list, untilEnded } from "../support/processes.js"
 import type { RbeeWorld } from "../support/world.js"
 import { argumentsOf } from "./commands.js"
 import { eventsOf } from "./output.js"
-import { workersFor } from "./registry.js"
+import { askQueen, workersFor } from "./registry.js"
 
 /** When the signal was sent, and which worker it was for. */
 const signalled = new WeakMap<RbeeWorld, { readonly at_ms: number; readonly worker: string }>()
@@ -131,4 +131,17 @@ Then("the queen offers no worker any more", async function (this: RbeeWorld) {
     20_000,
     async () => JSON.stringify(await offered())
   )
+})
+
+// --- the end of all ------------------------------------------------------------------------------------------------
+
+Then("a task that is submitted now is refused with 503", async function (this: RbeeWorld) {
+  const task = JSON.stringify({ model: "demo", prompt: "Once upon a time" })
+  const { status, body } = await askQueen(this, "POST", "/v2/tasks", task)
+  assert.equal(status, 503, JSON.stringify(body))
+})
+
+Then("within {int} seconds nothing of rbee is left", async function (this: RbeeWorld, seconds) {
+  await untilEnded(await this.processes(), seconds * 1000)
+  assert.equal(list(await this.processes()), "")
 })

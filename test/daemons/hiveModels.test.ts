@@ -15,6 +15,7 @@ import { HiveApi } from "../../src/api/HiveApi.js"
 import { StopLive } from "../../src/daemons/daemon.js"
 import { BinariesHandlers } from "../../src/daemons/hive/binaries.js"
 import { CallbackUrlLive } from "../../src/daemons/hive/callback.js"
+import { EndingLive } from "../../src/daemons/hive/ending.js"
 import { NodeHandlers, OpenHandlers, WorkersHandlers } from "../../src/daemons/hive/handlers.js"
 import { leasesLive } from "../../src/daemons/hive/leases.js"
 import { ModelsHandlers } from "../../src/daemons/hive/models.js"
@@ -59,7 +60,7 @@ const hive = (world: Layer.Layer<TestServices>) =>
           HttpApiBuilder.middleware(HiveApi, guarded)
         ]),
         Layer.provide([authLive("rbee-hive", Effect.succeedSome(serverKey)), SpawnsLive]),
-        Layer.provide([SupervisorLive, leasesLive(false), CallbackUrlLive]),
+        Layer.provide([SupervisorLive, EndingLive, leasesLive(false), CallbackUrlLive]),
         Layer.provideMerge(Layer.mergeAll(DrainLive, StopLive, DownloadsMemory)),
         Layer.provideMerge(world)
       )

@@ -11,7 +11,7 @@ import { version } from "../../domain/Version.js"
 import type { SpawnRequest, WorkerHandle } from "../../domain/Worker.js"
 import { bearer } from "../../layers/http/AuthLive.js"
 import { Drain } from "../../layers/http/Drain.js"
-import { stopWorker, stopWorkers } from "../../programs/14-cascadeShutdown.js"
+import { stopWorker } from "../../programs/14-cascadeShutdown.js"
 import { detectBackends } from "../../programs/detectBackends.js"
 import { listWorkers } from "../../programs/listWorkers.js"
 import { planSpawn } from "../../programs/planSpawn.js"
@@ -20,6 +20,7 @@ import { ReadyCalls } from "../../services/ReadyCalls.js"
 import { HiveWorkers } from "../../services/WorkerRegistry.js"
 import { Stop } from "../daemon.js"
 import { silently, streamOf, wantsEvents } from "../reporting.js"
+import { Ending } from "./ending.js"
 import { Leases } from "./leases.js"
 import { Spawns } from "./spawns.js"
 
@@ -45,6 +46,7 @@ export const NodeHandlers = HttpApiBuilder.group(HiveApi, "node", (handlers) =>
     const leases = yield* Leases
     const drain = yield* Drain
     const stop = yield* Stop
+    const { stopWorkers } = yield* Ending
 
     /** Refuses new work, stops the workers and says so, and ends the process once that has been told. */
     const shutdown = Effect.zipRight(drain.begin, stopWorkers)

@@ -28,7 +28,6 @@ import { ModelCatalogSql } from "../../layers/sql/ModelCatalogSql.js"
 import { WorkerBinariesSql } from "../../layers/sql/WorkerBinariesSql.js"
 import { TokensLive } from "../../layers/TokensLive.js"
 import { WorkerFilesLive } from "../../layers/WorkerFilesLive.js"
-import { stopWorkers } from "../../programs/14-cascadeShutdown.js"
 import { rediscoverModels } from "../../programs/rediscoverModels.js"
 import { Daemons } from "../../services/Daemons.js"
 import { Narrator } from "../../services/Narrator.js"
@@ -38,6 +37,7 @@ import { logged } from "../reporting.js"
 import { answerHangups, holdToken } from "../token.js"
 import { BinariesHandlers } from "./binaries.js"
 import { CallbackUrl, CallbackUrlLive } from "./callback.js"
+import { EndingLive, endWorkersAtEnd, endWorkersAtOnce } from "./ending.js"
 import { NodeHandlers, OpenHandlers, WorkersHandlers } from "./handlers.js"
 import { Leases, leasesLive } from "./leases.js"
 import { ModelsHandlers } from "./models.js"
@@ -72,16 +72,6 @@ export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOpt
     yield* announce(options, host, bound)
   })
 
-  /** Runs after the drain: the workers that are left go. */
-  const atEnd = Layer.scopedDiscard(
-    Effect.gen(function* () {
-      const context = yield* Effect.context<Exclude<Effect.Effect.Context<typeof stopWorkers>, Narrator>>()
-      yield* Effect.addFinalizer(() =>
-        stopWorkers.pipe(Effect.provideService(Narrator, logged), Effect.provide(context))
-      )
-    })
-  )
-
   const endWithLeases = Layer.scopedDiscard(
     Effect.gen(function* () {
       const [leases, stop] = [yield* Leases, yield* Stop]
@@ -98,7 +88,8 @@ export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOpt
     )
   )
 
-  const graph = serve({ host, port: options.port, grace: timeouts.drain, onListening: listening }).pipe(
+  const graph = endWorkersAtOnce.pipe(
+    Layer.provideMerge(serve({ host, port: options.port, grace: timeouts.drain, onListening: listening })),
     Layer.provide(HttpApiBuilder.api(HiveApi)),
     Layer.provide([
       OpenHandlers,
@@ -113,13 +104,13 @@ export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOpt
       authLive("rbee-hive", token.current),
       answerHangups(token, record),
       endWithLeases,
-      atEnd,
+      endWorkersAtEnd,
       rediscovered,
       adopted,
       SpawnsLive,
       DrainLive
     ]),
-    Layer.provide([SupervisorLive, leasesLive(options.leased), CallbackUrlLive]),
+    Layer.provide([SupervisorLive, EndingLive, leasesLive(options.leased), CallbackUrlLive]),
     Layer.provide([HiveWorkersMemory, ReadyCallsMemory, WorkerClientHttp, ModelCatalogSql, GpuNvidiaSmi]),
     Layer.provide([
       ModelFilesLive,

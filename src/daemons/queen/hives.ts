@@ -72,6 +72,9 @@ const atFault: ReadonlySet<ConnectHiveError["_tag"]> = new Set([
   "SshCommandFailed"
 ])
 
+/** What a hive may need to tell of its end, once its own time is over. */
+const told = Duration.seconds(2)
+
 /** The hive has ended its events by itself: it drains. */
 class Closed extends Data.TaggedError("Closed")<{}> {}
 const closed = new Closed()
@@ -93,6 +96,7 @@ const make = (lease: Lease) =>
     >()
     const held = yield* Ref.make(HashMap.empty<NodeName, Held>())
     const closing = yield* Ref.make(false)
+    const releasing = yield* Effect.makeSemaphore(1)
     const locks = yield* Ref.make(HashMap.empty<NodeName, Effect.Semaphore>())
 
     /** One at a time for each node: two requests for one node must not start two hives. */
@@ -294,7 +298,7 @@ const make = (lease: Lease) =>
           )
         ),
         Effect.interruptible,
-        Effect.timeoutOption(timeouts.drain) // a link that was cut silently
+        Effect.timeoutOption(Duration.sum(timeouts.drain, told)) // a link that was cut silently
       )
       const stopping = Option.exists(Option.flatten(last), (event) => event.type === "released" && event.stopping)
       if (stopping)
@@ -325,13 +329,13 @@ const make = (lease: Lease) =>
             )
           )
 
-    /** Waits for the ones that are just being started: they are to go as well. */
+    /** Waits for the ones that are just being started: they are to go as well. Who asks for it again waits for the same end. */
     const releaseAll = Effect.gen(function* () {
       yield* Ref.set(closing, true)
       const names = [...HashMap.keys(yield* Ref.get(locks))]
       const hives = yield* Effect.forEach(names, (name) => alone(name)(find(name)), { concurrency: "unbounded" })
       yield* stopAll("queen-rbee", "hive", Arr.map(Arr.getSomes(hives), release))
-    }).pipe(Effect.withSpan("rbee.releaseHives"))
+    }).pipe(releasing.withPermits(1), Effect.withSpan("rbee.releaseHives"))
 
     yield* Effect.addFinalizer(() => Effect.provideService(releaseAll, Narrator, logged))
 

@@ -27,12 +27,13 @@ import { TokensLive } from "../../layers/TokensLive.js"
 import { VersionsSemver } from "../../layers/VersionsSemver.js"
 import { relearnHives } from "../../programs/relearnHives.js"
 import { Daemons } from "../../services/Daemons.js"
+import { Narrator } from "../../services/Narrator.js"
 import { type Configuration, Settings } from "../../services/Settings.js"
 import { announce, beTheOnly, type DaemonOptions, runUntilStopped } from "../daemon.js"
-import { silently } from "../reporting.js"
+import { logged, silently } from "../reporting.js"
 import { answerHangups, holdToken } from "../token.js"
 import { OpenHandlers, RegistryHandlers, TasksHandlers } from "./handlers.js"
-import { hivesLive } from "./hives.js"
+import { HiveKeeping, hivesLive } from "./hives.js"
 import { ModelsHandlers } from "./models.js"
 import { OpenAiHandlers } from "./openai.js"
 import { NodesHandlers, WorkersHandlers } from "./workers.js"
@@ -70,12 +71,15 @@ export const serveQueen = Effect.fn("rbee.serveQueen")(function* (options: Queen
   /** A queen before this one may have left hives that run. What is its keeper's alone has none before it. */
   const relearned = options.attached ? Layer.empty : Layer.scopedDiscard(Effect.forkScoped(silently(relearnHives)))
 
-  const graph = serve({
-    host,
-    port: options.port,
-    grace: settings.timeouts.drain,
-    onListening: listening
-  }).pipe(
+  /** Before the server waits for what it is answering: both have the same time. */
+  const release = Layer.scopedDiscard(
+    Effect.flatMap(HiveKeeping, ({ releaseAll }) =>
+      Effect.addFinalizer(() => Effect.forkDaemon(Effect.provideService(releaseAll, Narrator, logged)))
+    )
+  )
+
+  const graph = release.pipe(
+    Layer.provideMerge(serve({ host, port: options.port, grace: settings.timeouts.drain, onListening: listening })),
     Layer.provide(HttpApiBuilder.api(QueenApi)),
     Layer.provide([
       OpenHandlers,
