@@ -48,6 +48,19 @@ Feature: What a node has, and who gets it
     When I run `rbee plan --backend cuda`
     Then stdout contains "would start on cuda:1"
 
+  @Gap-R4 @real
+  Scenario: A CPU worker that is to be pinned keeps to the less busy cores
+    Given a hive runs in the foreground
+    When the hive is asked for a worker:
+      | model   | "demo" |
+      | pin     | true   |
+      | threads | 1      |
+    Then the process of the worker may run on one core alone, the one that the hive told of
+    When the hive is asked for a worker:
+      | model | "demo" |
+      | pin   | true   |
+    Then the process of the worker may run on just the cores that the hive told of, with a thread for each
+
   @Gap-R5
   Scenario: VRAM that is free in pieces only
     Given a node with these GPUs:

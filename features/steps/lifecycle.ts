@@ -146,6 +146,43 @@ Then(
   }
 )
 
+/** The cores that the hive said last that it pinned a worker to, those that the worker may run on, and its threads. */
+const pinning = async (world: RbeeWorld) => {
+  const { pid } = workerCalled(world, "worker")
+  const told =
+    messagesOf(world).findLast(({ message }) => message.includes("Pinned to"))?.message ?? assert.fail("not told")
+  const status = await Fs.readFile(`/proc/${pid}/status`, "utf8")
+  const words = (await Fs.readFile(`/proc/${pid}/cmdline`, "utf8")).split("\0")
+  return {
+    told: [...told.matchAll(/(\d+) \(\d+ % busy\)/g)].map(([, core]) => Number(core)),
+    allowed: coresIn(/^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? ""),
+    threads: Number(words[words.indexOf("--threads") + 1])
+  }
+}
+
+/** `0-2,5` */
+const coresIn = (list: string): ReadonlyArray<number> =>
+  list.split(",").flatMap((range) => {
+    const [first = Number.NaN, last = first] = range.split("-").map(Number)
+    return Array.from({ length: last - first + 1 }, (_, n) => first + n)
+  })
+
+Then(
+  "the process of the worker may run on one core alone, the one that the hive told of",
+  async function (this: RbeeWorld) {
+    const { told, allowed, threads } = await pinning(this)
+    assert.deepEqual([allowed, allowed.length, threads], [told, 1, 1])
+  }
+)
+
+Then(
+  "the process of the worker may run on just the cores that the hive told of, with a thread for each",
+  async function (this: RbeeWorld) {
+    const { told, allowed, threads } = await pinning(this)
+    assert.deepEqual([allowed, threads], [told, told.length])
+  }
+)
+
 Then("the hive lists just this worker:", async function (this: RbeeWorld, table: DataTable) {
   const [worker, ...others] = await listWorkers(this)
   assert.deepEqual(others, [])

@@ -19,8 +19,8 @@ export type InferenceTask = typeof InferenceTask.Type
 
 /** What of a task is the hive's business: the worker that it needs. */
 export const spawnFor = (task: InferenceTask, reuse: boolean): SpawnRequest => {
-  const { model, backend, device, worker_type, slots, ctx_size, threads } = task
-  return { model, backend, device, worker_type, slots, ctx_size, threads, reuse }
+  const { model, backend, device, worker_type, slots, ctx_size, threads, pin } = task
+  return { model, backend, device, worker_type, slots, ctx_size, threads, pin, reuse }
 }
 
 /** Phase 12's result: a worker in the keeper's hands. `worker_url` is reachable from the keeper. */

@@ -85,6 +85,8 @@ export const SpawnRequest = Schema.Struct({
   slots: Schema.optionalWith(WorkerShape.fields.slots, { default: () => 1 }),
   ctx_size: Schema.optionalWith(WorkerShape.fields.ctx_size, { default: () => null }),
   threads: Schema.optionalWith(WorkerShape.fields.threads, { default: () => null }),
+  /** Whether a CPU worker keeps to the less busy cores (Gap-R4). */
+  pin: Schema.optionalWith(Schema.Boolean, { default: () => false }),
   /** Whether a worker will do that is there by now, or is just being started for another; otherwise a new one is wanted. */
   reuse: Schema.optionalWith(Schema.Boolean, { default: () => false })
 }).annotations({ identifier: "SpawnRequest", parseOptions: { errors: "all" } })

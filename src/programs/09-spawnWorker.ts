@@ -18,6 +18,7 @@ import type { ModelEntry } from "../domain/Model.js"
 import type { Placement } from "../domain/Placement.js"
 import type { ProcessExit } from "../domain/Process.js"
 import type { HostedWorker, ReadyReport, SpawnRequest, WorkerBinary, WorkerInfo } from "../domain/Worker.js"
+import type { Cpu } from "../services/Cpu.js"
 import { Memory } from "../services/Memory.js"
 import { type Narrator, report, voiceOf } from "../services/Narrator.js"
 import { type LaunchedProcess, Processes } from "../services/Processes.js"
@@ -28,6 +29,7 @@ import { Tokens } from "../services/Tokens.js"
 import { WorkerClient } from "../services/WorkerClient.js"
 import { WorkerFiles } from "../services/WorkerFiles.js"
 import { confirmRoom } from "./08-resourcePreflight.js"
+import { type Pinning, pinToCores } from "./pinToCores.js"
 
 const say = voiceOf("rbee-hive")
 
@@ -53,11 +55,22 @@ interface Starting {
   readonly key: Redacted.Redacted
   readonly port: number
   readonly log_path: string
+  readonly pinning: Pinning
   /** How many processes the kernel had killed for want of memory before. */
   readonly oom_kills: number
 }
 
-type Needs = Processes | WorkerFiles | WorkerClient | ReadyCalls | Reservations | Memory | Tokens | Settings | Narrator
+type Needs =
+  | Cpu
+  | Processes
+  | WorkerFiles
+  | WorkerClient
+  | ReadyCalls
+  | Reservations
+  | Memory
+  | Tokens
+  | Settings
+  | Narrator
 
 /**
  * Phase 9: a worker process that reported ready. One that ends before that, is too slow, or is no longer wanted leaves nothing
@@ -72,7 +85,8 @@ export const spawnWorker: (order: SpawnOrder) => Effect.Effect<HostedWorker, Spa
   const id = WorkerId.make(`w-${yield* tokens.id}`)
   const starting = {
     ...{ order, id, key: yield* tokens.secret, port: yield* findPort },
-    ...{ log_path: files.logPath(id), oom_kills: yield* memory.oom_kills }
+    ...{ log_path: files.logPath(id), oom_kills: yield* memory.oom_kills },
+    pinning: yield* pinToCores(order.request, order.binary.command)
   }
   return yield* Effect.acquireUseRelease(
     launch(starting),
@@ -98,21 +112,21 @@ const findPort = Effect.gen(function* () {
 })
 
 const launch = Effect.fnUntraced(function* (starting: Starting) {
-  const { order, id, key, port, log_path } = starting
+  const { order, id, key, port, log_path, pinning } = starting
   const files = yield* WorkerFiles
   const processes = yield* Processes
   const { device, device_uuid } = order.placement
-  const { slots, ctx_size, threads } = order.request
+  const { slots, ctx_size } = order.request
   const optional = (flag: string, value: number | null) => (value === null ? [] : [flag, `${value}`])
   yield* confirmRoom(order.placement)
   yield* say("👷", `Starting worker ${id} on ${device}, port ${port}`)
   const launched = yield* processes
     .launch({
       command: [
-        ...order.binary.command,
+        ...pinning.command,
         ...["--worker-id", id, "--model", order.model.local_path],
         ...["--backend", device.backend, "--device", `${device.index}`, "--port", `${port}`, "--slots", `${slots}`],
-        ...[...optional("--ctx-size", ctx_size), ...optional("--threads", threads)],
+        ...[...optional("--ctx-size", ctx_size), ...optional("--threads", pinning.threads)],
         ...(isLoopback(order.host) ? [] : ["--host", order.host]),
         ...["--callback-url", order.callback_url, "--api-key-file", yield* files.writeKey(id, key)]
       ],

@@ -5,6 +5,7 @@ import type { GgufInfo } from "../domain/Gguf.js"
 import type { NodeName, WorkerId } from "../domain/Ids.js"
 import type { ModelEntry } from "../domain/Model.js"
 import type { HostedWorker, SpawnRequest } from "../domain/Worker.js"
+import type { Cpu } from "../services/Cpu.js"
 import type { Disk } from "../services/Disk.js"
 import type { Gpu } from "../services/Gpu.js"
 import type { Memory } from "../services/Memory.js"
@@ -33,6 +34,7 @@ export type HostNeeds =
   | ObtainNeeds
   | ProvisionNeeds
   | Gpu
+  | Cpu
   | Memory
   | Disk
   | Reservations

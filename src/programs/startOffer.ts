@@ -31,7 +31,7 @@ export const startOffer: (offer: ModelOffer) => Effect.Effect<WorkerInfo, RbeeEr
   const { ref: model, backend, device, slots, ctx_size } = offer
   const request: SpawnRequest = {
     ...{ model, backend, device, slots, ctx_size, worker_type: builtInWorkerType },
-    ...{ threads: null, reuse: true } // whoever asks for it at the same time gets the same one
+    ...{ threads: null, pin: false, reuse: true } // whoever asks for it at the same time gets the same one
   }
   const [first, ...others] = yield* nodesOf(offer)
   const start = (name: NodeName) => makingRoom(name, spawnOn(name, request))

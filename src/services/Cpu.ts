@@ -1,6 +1,7 @@
 /** The node's processor. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type { CoreLoad } from "../domain/Cores.js"
 
 /** What there is, and how much of it is in use. */
 export interface CpuLoad {
@@ -11,4 +12,11 @@ export interface CpuLoad {
 }
 
 /** Read afresh at every call. */
-export class Cpu extends Context.Tag("rbee/Cpu")<Cpu, { readonly load: Effect.Effect<CpuLoad> }>() {}
+export class Cpu extends Context.Tag("rbee/Cpu")<
+  Cpu,
+  {
+    readonly load: Effect.Effect<CpuLoad>
+    /** The cores that a process of ours may run on, watched for half a second; none where the system does not tell. */
+    readonly cores: Effect.Effect<ReadonlyArray<CoreLoad>>
+  }
+>() {}

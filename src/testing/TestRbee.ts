@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type { CoreLoad } from "../domain/Cores.js"
 import type { BackendReport } from "../domain/Device.js"
 import { Backend } from "../domain/Device.js"
 import type { Resources } from "../domain/Hive.js"
@@ -55,6 +56,8 @@ type NodeFigures = Ram & CpuLoad & Pick<Resources, "disk_free_mb" | "disk_busy_p
 
 /** What the world is like. What is left out is well: plenty of room, no GPU, no node but this, nothing downloaded yet. */
 export interface TestWorld extends Partial<NodeFigures> {
+  /** Its cores, and how busy each is. */
+  readonly cores?: ReadonlyArray<CoreLoad>
   /** NVIDIA's GPUs, or what the driver says instead. */
   readonly gpus?: TestBackend
   /** Apple's GPUs. */
@@ -192,7 +195,7 @@ const layer = (world: TestWorld) => {
   const node = Layer.mergeAll(
     GpuTest.layer({ cuda: world.gpus ?? "nvidia-smi is not on this node", metal: world.metal ?? "not a Mac" }),
     MemoryTest.layer(ram),
-    layerCpuTest(cpu),
+    layerCpuTest(cpu, world.cores),
     DiskTest.layer({ free_bytes: disk.disk_free_mb * 1024 ** 2, busy_percent: disk.disk_busy_percent }),
     ReservationsTest.layer,
     layerDownloadsTest,

@@ -48,7 +48,8 @@ interface Listed {
   readonly state: string
 }
 const workers = async (): Promise<ReadonlyArray<Listed>> => {
-  const { workers }: { readonly workers: ReadonlyArray<Listed> } = await (await fetch(`${url}/v1/workers/list`)).json()
+  const text = await (await fetch(`${url}/v1/workers/list`)).text()
+  const { workers }: { readonly workers: ReadonlyArray<Listed> } = JSON.parse(text)
   return workers
 }
 const until = async (isSo: () => Promise<boolean>) => {

@@ -235,6 +235,7 @@ describe("defaults are those of cli.md and http-api.md", () => {
       slots: 1,
       ctx_size: null,
       threads: null,
+      pin: false,
       prompt: "Once",
       max_tokens: 128,
       temperature: 0.7,
@@ -257,7 +258,8 @@ describe("defaults are those of cli.md and http-api.md", () => {
       slots: 1,
       ctx_size: null,
       threads: null,
-      reuse: false
+      reuse: false,
+      pin: false
     })
   })
   it("NewNode", () => {

@@ -30,7 +30,8 @@ describe("planTask", () => {
   it.effect("what the node's hive plans for the spawn, of everything that the task says of it", () => {
     const asked: Array<SpawnRequest> = []
     const given = {
-      ...{ model: ref("hf:org/repo:Q8_0"), backend: "cpu" as const, device: 0, slots: 3, ctx_size: 512, threads: 2 }
+      ...{ model: ref("hf:org/repo:Q8_0"), backend: "cpu" as const, device: 0, slots: 3, ctx_size: 512, threads: 2 },
+      pin: true
     }
     return Effect.gen(function* () {
       const planned = yield* plan(given)

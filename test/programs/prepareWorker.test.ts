@@ -29,7 +29,7 @@ describe("prepareWorker", () => {
 
   it.effect("a cold one: preflight, then the spawn, with the task's own wishes", () =>
     Effect.gen(function* () {
-      const wishes = { slots: 4, ctx_size: 512, threads: 2 }
+      const wishes = { slots: 4, ctx_size: 512, threads: 2, pin: true }
       const worker = yield* prepareWorker(task({ node: workstation, ...wishes }))
       const asked_for = { ...wishes, reuse: true }
       assert.deepStrictEqual([worker.reused, worker.worker_url], [false, "http://127.0.0.1:18001"])

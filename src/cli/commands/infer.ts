@@ -9,6 +9,11 @@ const number = (name: string, description: string) =>
 const integer = (name: string, description: string) =>
   Options.integer(name).pipe(Options.withDescription(description), Options.optional)
 
+/** Keeping a worker to some cores (Gap-R4). */
+export const pinOption = Options.boolean("pin").pipe(
+  Options.withDescription("keep a CPU worker that has to be started to the less busy cores, a thread on each (taskset)")
+)
+
 /** The flags that describe a task, as the terminal gives them: unchecked but for their kind. */
 export const taskOptions = {
   model: text("model", "hf:org/repo[:QUANT], file:///path.gguf, or demo").pipe(Options.withDefault("demo")),
@@ -29,7 +34,8 @@ export const taskOptions = {
   stop: text("stop", "ends the answer before this text; may be given several times").pipe(Options.repeated),
   ctxSize: integer("ctx-size", "context size in tokens of a worker that has to be started"),
   slots: integer("slots", "requests at a time of a worker that has to be started"),
-  threads: integer("threads", "CPU threads of a worker that has to be started")
+  threads: integer("threads", "CPU threads of a worker that has to be started"),
+  pin: pinOption
 }
 
 /** What they hold, with the prompt. */

@@ -2,6 +2,7 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import type { Flags } from "../flags.js"
 import { lazily } from "../lazily.js"
+import { pinOption } from "./infer.js"
 
 const json = Options.boolean("json").pipe(Options.withDescription("one JSON document on stdout"))
 const node = Options.text("node").pipe(Options.withDescription("the machine"))
@@ -34,6 +35,7 @@ export const spawnOptions = {
   device: integer("device", "the backend's device; left out, the one with the most free memory"),
   slots: integer("slots", "requests at a time"),
   ctxSize: integer("ctx-size", "context size in tokens"),
+  pin: pinOption,
   json
 }
 

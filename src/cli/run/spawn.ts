@@ -15,8 +15,9 @@ export const readSpawn = Effect.fnUntraced(function* ({
   backend,
   device,
   slots,
-  ctxSize
-}: Pick<SpawnFlags, "model" | "backend" | "device" | "slots" | "ctxSize">) {
+  ctxSize,
+  pin
+}: Pick<SpawnFlags, "model" | "backend" | "device" | "slots" | "ctxSize" | "pin">) {
   const reference = yield* parseModelRef(model)
   if (!Schema.is(Backend)(backend)) return yield* new InvalidBackend()
   return yield* Effect.mapError(
@@ -25,6 +26,7 @@ export const readSpawn = Effect.fnUntraced(function* ({
       backend,
       device: Option.getOrNull(device),
       ctx_size: Option.getOrNull(ctxSize),
+      pin,
       ...Option.match(slots, { onNone: () => ({}), onSome: (count) => ({ slots: count }) })
     }),
     invalid

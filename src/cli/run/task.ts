@@ -15,7 +15,7 @@ export const readTask = Effect.fnUntraced(function* (flags: TaskFlags) {
   const model = yield* parseModelRef(flags.model)
   if (!Schema.is(Backend)(flags.backend)) return yield* new InvalidBackend()
   const prompt = flags.prompt === "-" ? yield* Effect.promise(() => readAll(process.stdin)) : flags.prompt
-  const { device, maxTokens: max_tokens, temperature, topP, topK, seed, stop, ctxSize, slots, threads } = flags
+  const { device, maxTokens: max_tokens, temperature, topP, topK, seed, stop, ctxSize, slots, threads, pin } = flags
   return yield* Effect.mapError(
     decodeTask({
       node: flags.node,
@@ -31,6 +31,7 @@ export const readTask = Effect.fnUntraced(function* (flags: TaskFlags) {
       stop: [...stop],
       ctx_size: Option.getOrNull(ctxSize),
       threads: Option.getOrNull(threads),
+      pin,
       ...Option.match(slots, { onNone: () => ({}), onSome: (count) => ({ slots: count }) })
     }),
     invalid
