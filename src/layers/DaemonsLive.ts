@@ -18,6 +18,7 @@ import { Installation } from "../services/Installation.js"
 import { type LaunchProblem, Processes } from "../services/Processes.js"
 import { Settings } from "../services/Settings.js"
 import { environmentWithout } from "./childEnvironment.js"
+import { daemonLog, logsIn } from "./logs/files.js"
 import { writePrivate } from "./privateFile.js"
 import { identityOf } from "./processIdentity.js"
 
@@ -53,7 +54,7 @@ const make = Effect.gen(function* () {
   const processes = yield* Processes
   const [file, ...prefix] = command
   const recordPath = (role: DaemonRole) => Path.join(home, "run", `${role}.json`)
-  const logPath = (role: DaemonRole) => Path.join(home, "logs", `${role}.log`)
+  const logPath = (role: DaemonRole) => daemonLog(home, role)
 
   const read = (role: DaemonRole) =>
     Effect.option(
@@ -66,7 +67,7 @@ const make = Effect.gen(function* () {
   const spawnDaemon = (role: DaemonRole, { args, token, attached }: StartOptions) =>
     Effect.try({
       try: () => {
-        Fs.mkdirSync(Path.join(home, "logs"), { recursive: true, mode: 0o700 })
+        Fs.mkdirSync(logsIn(home), { recursive: true, mode: 0o700 })
         const log = Fs.openSync(logPath(role), "a", 0o600)
         try {
           // A session of its own in any case: Ctrl+C at the terminal is for the command, which then decides.

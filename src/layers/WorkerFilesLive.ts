@@ -11,6 +11,8 @@ import { builtInWorkerType, WorkerInfo, WorkerOrigin } from "../domain/Worker.js
 import { Installation } from "../services/Installation.js"
 import { Settings } from "../services/Settings.js"
 import { type RecordedWorker, WorkerFiles } from "../services/WorkerFiles.js"
+import { workerLog } from "./logs/files.js"
+import { pruneLogs } from "./logs/prune.js"
 import { writePrivate } from "./privateFile.js"
 
 /** What `run/<id>.json` says of a worker; its key stays in the file next to it. */
@@ -69,12 +71,15 @@ const make = Effect.gen(function* () {
       const broken = (await workerFiles()).filter((name) => !whole.has(name))
       await Promise.all(broken.map((name) => Fs.rm(inRun(name), { force: true })))
     }),
-    logPath: (id) => Path.join(home, "logs", `worker-${id}.log`),
+    logPath: (id) => workerLog(home, id),
     remove: (id) =>
-      Effect.promise(async () => {
-        await Fs.rm(inRun(`${id}.key`), { force: true })
-        await Fs.rm(inRun(`${id}.json`), { force: true })
-      })
+      Effect.zipRight(
+        Effect.promise(async () => {
+          await Fs.rm(inRun(`${id}.key`), { force: true })
+          await Fs.rm(inRun(`${id}.json`), { force: true })
+        }),
+        Effect.ignoreLogged(Effect.tryPromise(() => pruneLogs(home)))
+      )
   })
 })
 

@@ -27,7 +27,7 @@ export class WorkerFiles extends Context.Tag("rbee/WorkerFiles")<
     readonly sweep: Effect.Effect<void>
     /** Where the worker's log goes. */
     readonly logPath: (id: WorkerId) => string
-    /** Removes key and record; the log stays. */
+    /** Removes key and record; the log stays, until there are newer ones enough. */
     readonly remove: (id: WorkerId) => Effect.Effect<void>
   }
 >() {}

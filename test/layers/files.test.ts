@@ -127,6 +127,27 @@ describe("WorkerFilesLive", () => {
     )
   )
 
+  it.live("of the workers that have ended the newest 50 keep their logs, and those that run keep theirs", () =>
+    withHome((files, home) =>
+      Effect.gen(function* () {
+        const logs = Path.join(home, "logs")
+        Fs.mkdirSync(logs)
+        const write = (name: string, age_s: number) => {
+          const path = Path.join(logs, name)
+          Fs.writeFileSync(path, "")
+          Fs.utimesSync(path, 1_700_000_000 - age_s, 1_700_000_000 - age_s)
+        }
+        for (let nth = 1; nth <= 60; nth += 1) write(`worker-w-${nth}.log`, nth)
+        for (const name of ["worker-w-60.log.1", "worker-w-60.log.3", "hive.log", "queen.log.1"]) write(name, 1000)
+        yield* files.writeKey(WorkerId.make("w-59"), Redacted.make("key"))
+        yield* files.remove(id)
+        const left = Fs.readdirSync(logs).sort()
+        const expected = Array.from({ length: 50 }, (_, index) => `worker-w-${index + 1}.log`)
+        assert.deepStrictEqual(left, [...expected, "worker-w-59.log", "hive.log", "queen.log.1"].sort())
+      })
+    )
+  )
+
   it.live("the record tells who the process is, and holds no key", () =>
     withHome((files, home) =>
       Effect.gen(function* () {

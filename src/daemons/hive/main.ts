@@ -16,6 +16,8 @@ import { guarded } from "../../layers/http/Edge.js"
 import { serve } from "../../layers/http/HttpServerLive.js"
 import { WorkerClientHttp } from "../../layers/http/WorkerClientHttp.js"
 import { InstallationLive } from "../../layers/InstallationLive.js"
+import { daemonLog } from "../../layers/logs/files.js"
+import { rotatedLog } from "../../layers/logs/rotate.js"
 import { MemoryLive } from "../../layers/MemoryLive.js"
 import { ModelFilesLive } from "../../layers/ModelFilesLive.js"
 import { ModelFolderLive } from "../../layers/ModelFolderLive.js"
@@ -54,7 +56,7 @@ export interface HiveOptions extends DaemonOptions {
 
 /** Serves a hive until it is told to stop or its last lease runs out; then drains it and stops its workers. */
 export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOptions) {
-  const { auth, timeouts } = yield* Settings
+  const { home, auth, timeouts } = yield* Settings
   const { host } = options
   yield* beTheOnly("hive")
   const token = yield* holdToken(host, options, auth)
@@ -125,5 +127,5 @@ export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOpt
     ]),
     Layer.provide([ProcessesLive, TokensLive, InstallationLive, DiskLive, CpuLive, ReservationsMemory])
   )
-  yield* runUntilStopped(graph, options)
+  yield* Effect.provide(runUntilStopped(graph, options), rotatedLog(daemonLog(home, "hive")))
 }, Effect.scoped)

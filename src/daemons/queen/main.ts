@@ -17,6 +17,8 @@ import { HiveClientHttp } from "../../layers/http/HiveClientHttp.js"
 import { serve } from "../../layers/http/HttpServerLive.js"
 import { WorkerClientHttp } from "../../layers/http/WorkerClientHttp.js"
 import { InstallationLive } from "../../layers/InstallationLive.js"
+import { daemonLog } from "../../layers/logs/files.js"
+import { rotatedLog } from "../../layers/logs/rotate.js"
 import { PoolWorkersMemory } from "../../layers/memory/PoolWorkersMemory.js"
 import { TrafficMemory } from "../../layers/memory/TrafficMemory.js"
 import { PackagerLive } from "../../layers/PackagerLive.js"
@@ -106,7 +108,7 @@ export const serveQueen = Effect.fn("rbee.serveQueen")(function* (options: Queen
     ]),
     Layer.provide([ProcessesLive, TokensLive, InstallationLive, PackagerLive])
   )
-  yield* runUntilStopped(graph, options)
+  yield* Effect.provide(runUntilStopped(graph, options), rotatedLog(daemonLog(settings.home, "queen")))
 }, Effect.scoped)
 
 /**

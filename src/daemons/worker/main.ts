@@ -21,6 +21,8 @@ import { Drain, DrainLive } from "../../layers/http/Drain.js"
 import { guarded } from "../../layers/http/Edge.js"
 import { HiveCallbackHttp } from "../../layers/http/HiveCallbackHttp.js"
 import { serve } from "../../layers/http/HttpServerLive.js"
+import { workerLog } from "../../layers/logs/files.js"
+import { rotatedLog } from "../../layers/logs/rotate.js"
 import { workerSelfMemory } from "../../layers/memory/WorkerSelfMemory.js"
 import { TokensLive } from "../../layers/TokensLive.js"
 import { loadModel } from "../../programs/09-loadModel.js"
@@ -51,7 +53,7 @@ export interface WorkerOptions extends DaemonOptions {
  * the process: the hive reads the reason from its log.
  */
 export const serveWorker = Effect.fn("rbee.serveWorker")(function* (options: WorkerOptions) {
-  const { auth, timeouts } = yield* Settings
+  const { home, auth, timeouts } = yield* Settings
   const { worker_id, model, backend, device, host, shape } = options
   const model_ref = new FileModel({ path: model }).toString() // what it was asked for by is the hive's to know
   const key = yield* holdToken(host, options, yield* keyOf(options, auth))
@@ -116,7 +118,9 @@ export const serveWorker = Effect.fn("rbee.serveWorker")(function* (options: Wor
     Layer.provide([authLive(worker_id, key.current), answerHangups(key), load, closeSlots, endAbandoned]),
     Layer.provide([DrainLive, workerSelfMemory(shape.slots), EngineLlamaCpp, HiveCallbackHttp, TokensLive])
   )
-  yield* Effect.raceFirst(runUntilStopped(graph, options), Deferred.await(failed))
+  yield* Effect.raceFirst(runUntilStopped(graph, options), Deferred.await(failed)).pipe(
+    Effect.provide(rotatedLog(workerLog(home, worker_id)))
+  )
 }, Effect.scoped)
 
 /** A worker's own key comes before the configured one. */
