@@ -78,3 +78,23 @@ Feature: Hive preflight
     And the hive was never asked for a worker
     And stdout is empty
     And nothing of rbee is running
+
+  @EH-019a @real
+  Scenario: A worker that is missing is built from the node's own sources, and then spawned
+    Given a machine with sshd and rbee installed
+    And a git repository with a package, whose build writes a worker
+    And it is the node "workstation"
+    When I run `rbee setup update-node --name workstation --git-repo {git repository}`
+    And I run `rbee workers spawn --node workstation --worker-type story-worker`
+    Then the exit code is 0
+    And stderr tells, in this order:
+      | queen-rbee | No story-worker there yet: the hive has to build it first           |
+      | rbee-hive  | Building story-worker                                               |
+      | rbee-hive  | Built, verified and registered story-worker [], version 1.2.3       |
+      | rbee-hive  | is ready                                                            |
+    And stdout contains "idle"
+    When I run `rbee workers spawn --node workstation --worker-type story-worker`
+    Then the exit code is 0
+    And the build ran once
+    When I run `rbee queen stop`
+    Then nothing of rbee is running

@@ -10,7 +10,8 @@ import { SpawnRequest } from "./Worker.js"
 /** `POST /v2/tasks`: which model where, and what is to be generated. The prompt goes to the worker, not through the hive. */
 export const InferenceTask = Schema.Struct({
   node: Schema.optionalWith(NodeName, { default: () => localhost }),
-  ...Struct.omit(SpawnRequest.fields, "reuse"), // for a task any worker will do
+  // For a task any worker will do; what workers are built from is the registry's to say, and the hive's.
+  ...Struct.omit(SpawnRequest.fields, "reuse", "build_from"),
   prompt: Prompt,
   max_tokens: Schema.optionalWith(MaxTokens, { default: () => 128 }),
   ...Sampling.fields

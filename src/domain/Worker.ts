@@ -9,7 +9,7 @@ import { ModelRef } from "./ModelRef.js"
 import { WorkerShape } from "./Placement.js"
 import type { ProcessExit, ProcessIdentity } from "./Process.js"
 import { Bytes, Count, UnixSeconds } from "./Units.js"
-import { WorkerType } from "./WorkerBinary.js"
+import { BuildSource, WorkerType } from "./WorkerBinary.js"
 import { WorkerState } from "./WorkerState.js"
 
 export { type IllegalTransition, transition, WorkerState } from "./WorkerState.js"
@@ -82,6 +82,8 @@ export const SpawnRequest = Schema.Struct({
   backend: Schema.optionalWith(Backend, { default: () => "cpu" as const }),
   device: Schema.optionalWith(Schema.NullOr(DeviceIndex), { default: () => null }),
   worker_type: Schema.optionalWith(WorkerType, { default: () => builtInWorkerType }),
+  /** What that type is built from where it is not there yet and the hive's own settings name nothing. */
+  build_from: Schema.optional(BuildSource),
   slots: Schema.optionalWith(WorkerShape.fields.slots, { default: () => 1 }),
   ctx_size: Schema.optionalWith(WorkerShape.fields.ctx_size, { default: () => null }),
   threads: Schema.optionalWith(WorkerShape.fields.threads, { default: () => null }),

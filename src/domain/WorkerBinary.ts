@@ -1,6 +1,6 @@
 /** Worker binaries: what a node's catalog knows of them, and what is asked of a hive that is to build one. */
 import * as Schema from "effect/Schema"
-import { GitBranch, GitRepo } from "./Node.js"
+import { GitBranch, GitRepo, type NodeRecord } from "./Node.js"
 import { UnixSeconds } from "./Units.js"
 
 const word = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
@@ -18,6 +18,13 @@ export const Feature = Schema.String.pipe(
 /** The git branch that a worker is built from. */
 export const BuildSource = Schema.Struct({ url: GitRepo, branch: GitBranch })
 export type BuildSource = typeof BuildSource.Type
+
+/** What a node's workers are built from where its hive's settings name nothing, as far as the registry says. */
+export const builtFrom = ({
+  git_repo_url: url,
+  git_branch: branch
+}: Pick<NodeRecord, "git_repo_url" | "git_branch">): { readonly build_from?: BuildSource } =>
+  url === null ? {} : { build_from: { url, branch } }
 
 /** What is to be built; the features are sorted, each there once. */
 export interface BuildOrder {

@@ -32,6 +32,8 @@ export interface ProvisionOptions {
   readonly force_rebuild?: boolean
   /** What it is built from; otherwise what the settings name. */
   readonly source?: BuildSource | null
+  /** What it is built from where the settings name nothing either. */
+  readonly fallback?: BuildSource | undefined
 }
 
 /** Phase 3b: the command that serves a worker type, built first where it must be. */
@@ -59,14 +61,14 @@ export const provisionBinary: (
 ) => Effect.Effect<WorkerBinaryEntry, ProvisionError, ProvisionNeeds> = Effect.fn("rbee.provisionBinary")(function* (
   worker_type,
   asked,
-  { force_rebuild = false, source } = {}
+  { force_rebuild = false, source, fallback } = {}
 ) {
   const { builtIn, builtInEntry } = yield* WorkerFiles
   if (worker_type === builtIn.worker_type) return builtInEntry
   const features = canonical(asked)
   const known = force_rebuild ? Option.none() : yield* lookupBinary(worker_type, features)
   if (Option.isSome(known)) return known.value
-  const order = { worker_type, features, source: yield* sourceOf(worker_type, source) }
+  const order = { worker_type, features, source: yield* sourceOf(worker_type, { source, fallback }) }
   const builds = yield* Builds
   return yield* builds.join(nameOf(order), yield* workFor(order, force_rebuild))
 })
@@ -74,16 +76,17 @@ export const provisionBinary: (
 /** Whether the phase would find or could build it, as far as can be told without building anything. */
 export const checkProvisioning: (
   worker_type: string,
-  features: ReadonlyArray<string>
+  features: ReadonlyArray<string>,
+  fallback?: BuildSource
 ) => Effect.Effect<
   void,
   CatalogUnavailable | WorkerBinaryNotFound | CudaToolkitMissing,
   WorkerFiles | WorkerBinaries | Builds | Settings
-> = Effect.fn("rbee.checkProvisioning")(function* (worker_type, features) {
+> = Effect.fn("rbee.checkProvisioning")(function* (worker_type, features, fallback) {
   const { builtIn } = yield* WorkerFiles
   if (worker_type === builtIn.worker_type) return
   if (Option.isSome(yield* lookupBinary(worker_type, features))) return
-  yield* sourceOf(worker_type, null)
+  yield* sourceOf(worker_type, { fallback })
   yield* requireToolkit(features)
 })
 
@@ -100,8 +103,11 @@ const lookupBinary = Effect.fnUntraced(function* (worker_type: string, features:
 /** The sort is stable: the newest stay first. */
 const fewestFeatures = Order.mapInput(Order.number, ({ features }: WorkerBinaryEntry) => features.length)
 
-const sourceOf = Effect.fnUntraced(function* (worker_type: string, given: BuildSource | null = null) {
-  const source = given ?? (yield* Settings).worker_source
+const sourceOf = Effect.fnUntraced(function* (
+  worker_type: string,
+  given: { readonly source?: BuildSource | null | undefined; readonly fallback?: BuildSource | undefined }
+) {
+  const source = given.source ?? (yield* Settings).worker_source ?? given.fallback
   return source ?? (yield* new WorkerBinaryNotFound({ worker_type }))
 })
 

@@ -64,7 +64,9 @@ export const hostWorker: (
   host = "127.0.0.1",
   replaces = null
 ) {
-  const binary = yield* provisionWorker(request.worker_type, featuresFor(request.backend))
+  const binary = yield* provisionWorker(request.worker_type, featuresFor(request.backend), {
+    fallback: request.build_from
+  })
   const { backend, device, slots, ctx_size, threads } = request
   const placeFor = (model: ModelEntry, gguf: GgufInfo | null) =>
     resourcePreflight({ model, gguf, backend, device, shape: { slots, ctx_size, threads } })

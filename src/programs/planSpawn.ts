@@ -51,7 +51,9 @@ export const planSpawn: (request: SpawnRequest) => Effect.Effect<SpawnPlan, neve
       memory: model === null ? null : breakdownOf(model, request),
       placement: null
     })
-    const worker = yield* Effect.either(checkProvisioning(request.worker_type, featuresFor(request.backend)))
+    const worker = yield* Effect.either(
+      checkProvisioning(request.worker_type, featuresFor(request.backend), request.build_from)
+    )
     if (Either.isLeft(worker)) return refused(worker.left)
     const model = yield* Effect.either(modelInfo(request.model))
     if (Either.isLeft(model)) return refused(model.left)

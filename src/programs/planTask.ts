@@ -3,6 +3,7 @@ import * as Option from "effect/Option"
 import type { TaskError } from "../domain/errors/Phases.js"
 import type { TaskPlan } from "../domain/Plan.js"
 import { type InferenceTask, spawnFor } from "../domain/Task.js"
+import { builtFrom } from "../domain/WorkerBinary.js"
 import { HiveClient } from "../services/HiveClient.js"
 import { Hives } from "../services/Hives.js"
 import type { Narrator } from "../services/Narrator.js"
@@ -26,6 +27,6 @@ export const planTask: (
     return { node: task.node, backend: task.backend, reuses: warm.value.worker.id, spawn: null }
   }
   yield* hivePreflight(address, task)
-  const spawn = yield* client.plan(address, spawnFor(task, false))
+  const spawn = yield* client.plan(address, { ...spawnFor(task, false), ...builtFrom(node) })
   return { node: task.node, backend: task.backend, reuses: null, spawn }
 })

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { TaskError } from "../domain/errors/Phases.js"
 import { type InferenceTask, spawnFor, type TaskWorker } from "../domain/Task.js"
+import { builtFrom } from "../domain/WorkerBinary.js"
 import type { HiveClient } from "../services/HiveClient.js"
 import { Hives } from "../services/Hives.js"
 import type { Narrator } from "../services/Narrator.js"
@@ -25,6 +26,6 @@ export const prepareWorker: (
   if (Option.isSome(warm)) return yield* returnWorker(node, warm.value, true)
   yield* hivePreflight(address, task)
   // Another task may have asked for the same meanwhile: then its worker will do (Gap-C5).
-  const cold = yield* requestSpawn(address, spawnFor(task, true))
+  const cold = yield* requestSpawn(address, { ...spawnFor(task, true), ...builtFrom(node) })
   return yield* returnWorker(node, cold, false)
 })

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import type { RbeeError } from "../domain/errors/index.js"
 import type { NodeName } from "../domain/Ids.js"
 import type { SpawnRequest, WorkerInfo } from "../domain/Worker.js"
+import { builtFrom } from "../domain/WorkerBinary.js"
 import type { HiveClient } from "../services/HiveClient.js"
 import { Hives } from "../services/Hives.js"
 import type { Narrator } from "../services/Narrator.js"
@@ -21,6 +22,6 @@ export const spawnOn: (
   const node = yield* loadRegistry(name)
   const { address } = yield* Effect.flatMap(Hives, (hives) => hives.connect(node))
   yield* hivePreflight(address, request)
-  const { worker } = yield* requestSpawn(address, request)
+  const { worker } = yield* requestSpawn(address, { ...request, ...builtFrom(node) })
   return { ...worker, node: name } // its hive knows itself as localhost
 })

@@ -8,6 +8,7 @@ import { WorkerBinaryNotFound, WorkerBuildFailed, WorkerVerificationFailed } fro
 import { checkProvisioning, provisionBinary, provisionWorker } from "../../src/programs/03b-provisionWorker.js"
 import { listBinaries } from "../../src/programs/listBinaries.js"
 import { BuildsTest } from "../../src/testing/BuildsTest.js"
+import type { TestWorld } from "../../src/testing/TestRbee.js"
 import { WorkerBinariesTest } from "../../src/testing/WorkerBinariesTest.js"
 import { builtInWorker, builtInWorkerEntry } from "../../src/testing/WorkerFilesTest.js"
 import { failsWith } from "../support/assertFails.js"
@@ -67,6 +68,21 @@ describe("phase 3b: provisionWorker", () => {
         { worker_type: "story-worker", features: ["brief", "loud"], source: named }
       ])
     }).pipe(inWorld({ settings, builds: { sources } }))
+  )
+
+  it.effect("what the registry says counts where the settings say nothing", () =>
+    Effect.gen(function* () {
+      const fallback = { url: "https://example.org/node.git", branch: "main" }
+      const built = (settings: TestWorld["settings"]) =>
+        provisionWorker("story-worker", [], { fallback }).pipe(
+          Effect.zipRight(checkProvisioning("other", [], fallback)),
+          Effect.zipRight(orders),
+          Effect.map((all) => all.map((order) => order.source)),
+          inWorld({ builds: { sources }, ...(settings === undefined ? {} : { settings }) })
+        )
+      assert.deepStrictEqual(yield* built(undefined), [fallback])
+      assert.deepStrictEqual(yield* built(settings), [source])
+    })
   )
 
   it.effect("what is in the catalog with all features and its file is not built again", () =>

@@ -35,7 +35,8 @@ describe("prepareWorker", () => {
       assert.deepStrictEqual([worker.reused, worker.worker_url], [false, "http://127.0.0.1:18001"])
       assert.deepStrictEqual(yield* asked, ["workers", "health", "binaries", "backends", "resources", "spawn"])
       const spawn = (yield* (yield* HiveClientTest).journal).at(-1)
-      assert.deepInclude(spawn?._tag === "spawn" ? spawn.request : {}, asked_for)
+      const build_from = { url: node().git_repo_url, branch: node().git_branch }
+      assert.deepInclude(spawn?._tag === "spawn" ? spawn.request : {}, { ...asked_for, build_from })
       // The prompt goes to the worker, not through the hive.
       assert.notProperty(spawn?._tag === "spawn" ? spawn.request : {}, "prompt")
     }).pipe(inWorld({ nodes: [node()] }))

@@ -32,6 +32,10 @@ export const spawnOptions = {
     Options.withDescription("cpu, cuda or metal: never chosen for you"),
     Options.withDefault("cpu")
   ),
+  workerType: Options.text("worker-type").pipe(
+    Options.withDescription("another kind of worker than rbee's own; built on the machine first where it is missing"),
+    Options.optional
+  ),
   device: integer("device", "the backend's device; left out, the one with the most free memory"),
   slots: integer("slots", "requests at a time"),
   ctxSize: integer("ctx-size", "context size in tokens"),

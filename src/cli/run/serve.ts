@@ -17,7 +17,12 @@ export const run = (flags: ServeFlags) =>
     Effect.scoped(
       Effect.gen(function* () {
         const node = yield* readName(flags.node)
-        const request = yield* readSpawn({ ...flags, slots: Option.some(flags.slots), pin: false })
+        const request = yield* readSpawn({
+          ...flags,
+          slots: Option.some(flags.slots),
+          pin: false,
+          workerType: Option.none()
+        })
         const { queen, spawned } = yield* serveModel(node, request)
         yield* follow(spawned, ({ worker }) => {
           const address = { url: `${queen.url}/v1`, model: worker.model_ref, worker_id: worker.id }

@@ -16,8 +16,9 @@ export const readSpawn = Effect.fnUntraced(function* ({
   device,
   slots,
   ctxSize,
-  pin
-}: Pick<SpawnFlags, "model" | "backend" | "device" | "slots" | "ctxSize" | "pin">) {
+  pin,
+  workerType
+}: Pick<SpawnFlags, "model" | "backend" | "device" | "slots" | "ctxSize" | "pin" | "workerType">) {
   const reference = yield* parseModelRef(model)
   if (!Schema.is(Backend)(backend)) return yield* new InvalidBackend()
   return yield* Effect.mapError(
@@ -27,6 +28,7 @@ export const readSpawn = Effect.fnUntraced(function* ({
       device: Option.getOrNull(device),
       ctx_size: Option.getOrNull(ctxSize),
       pin,
+      ...Option.match(workerType, { onNone: () => ({}), onSome: (worker_type) => ({ worker_type }) }),
       ...Option.match(slots, { onNone: () => ({}), onSome: (count) => ({ slots: count }) })
     }),
     invalid
