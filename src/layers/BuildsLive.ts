@@ -10,6 +10,7 @@ import { type BuildProblem, Builds } from "../services/Builds.js"
 import { type Narrator, voiceOf } from "../services/Narrator.js"
 import { Settings } from "../services/Settings.js"
 import { checkOut } from "./builds/checkOut.js"
+import { discard, sweep } from "./builds/discard.js"
 import { recipeOf } from "./builds/recipes.js"
 import { problem, runStep } from "./builds/step.js"
 import { verifyBinary } from "./builds/verify.js"
@@ -59,6 +60,8 @@ const make = Effect.gen(function* () {
   return Builds.of({
     hasCudaToolkit,
     build: (order) => build(home, order),
+    discard: (used) => discard(home, used),
+    sweep: sweep(home),
     exists: (path) => Effect.sync(() => Fs.statSync(path, { throwIfNoEntry: false })?.isFile() === true),
     verify: (path) => verifyBinary(path, Os.tmpdir()),
     join: (name, work) => join(name, work, "It is being built already: joining in")

@@ -26,6 +26,13 @@ export class Builds extends Context.Tag("rbee/Builds")<
     readonly hasCudaToolkit: Effect.Effect<boolean>
     /** Fetches the sources and builds them by the recipe that they hold, each line told as it comes; the path of what was built. */
     readonly build: (order: BuildOrder) => Effect.Effect<string, BuildProblem, Narrator>
+    /**
+     * Sets aside the checkouts that none of these files lies in and that nobody builds in, and gives their names, `<type>/<features>`. It
+     * takes no time; `sweep` then frees the disk.
+     */
+    readonly discard: (used: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>>
+    /** Removes what was set aside, also by a hive that ended before it was done. */
+    readonly sweep: Effect.Effect<void>
     /** Whether that file is there. */
     readonly exists: (binary_path: string) => Effect.Effect<boolean>
     /** The version of a binary that is there, executable, and tells it. */

@@ -12,6 +12,8 @@ import { makeJournal } from "./journal.js"
 
 const say = voiceOf("rbee-hive")
 
+const home = "/home/rbee/builds"
+
 /** What the sources of a worker type come to. */
 export interface TestBuild {
   /** What the built file answers to `--version`. */
@@ -50,6 +52,7 @@ export class BuildsTest extends Context.Tag("rbee/BuildsTest")<
 const make = ({ cuda_toolkit = false, sources = {} }: BuildsTestOptions) => {
   const journal = makeJournal<BuildOrder>()
   const files = new Map<string, TestBuild>()
+  const folders = new Set<string>()
   const running = new Map<string, Deferred.Deferred<WorkerBinaryEntry, ProvisionError>>()
   const builds = Builds.of({
     hasCudaToolkit: Effect.succeed(cuda_toolkit),
@@ -58,13 +61,22 @@ const make = ({ cuda_toolkit = false, sources = {} }: BuildsTestOptions) => {
         yield* journal.note(order)
         const { worker_type, features } = order
         const recipe: TestBuild = sources[worker_type] ?? { fails: [`no bin target named ${worker_type}`] }
+        const folder = [home, worker_type, features.join("+") || "plain"].join("/")
+        folders.add(folder)
         for (const line of recipe.says ?? []) yield* say("🔧", line)
         yield* Effect.sleep(recipe.takes ?? 0)
         if (recipe.fails !== undefined) return yield* Effect.fail({ lines: recipe.fails })
-        const path = ["/home/rbee/builds", worker_type, features.join("+") || "plain", worker_type].join("/")
+        const path = `${folder}/${worker_type}`
         files.set(path, recipe)
         return path
       }),
+    discard: (used) =>
+      Effect.sync(() => {
+        const gone = [...folders].filter((folder) => !used.some((path) => path.startsWith(`${folder}/`)))
+        for (const folder of gone) folders.delete(folder)
+        return gone.map((folder) => folder.replace(`${home}/`, ""))
+      }),
+    sweep: Effect.void,
     exists: (path) => Effect.sync(() => files.has(path)),
     verify: (path) =>
       Effect.suspend(() => {

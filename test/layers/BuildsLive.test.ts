@@ -11,6 +11,7 @@ import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/TestClock"
 import type { BuildOrder } from "../../src/domain/WorkerBinary.js"
 import { BuildsLive } from "../../src/layers/BuildsLive.js"
+import { withFileLock } from "../../src/layers/lockFile.js"
 import { identityOf } from "../../src/layers/processIdentity.js"
 import { Builds } from "../../src/services/Builds.js"
 import type { Narrator } from "../../src/services/Narrator.js"
@@ -70,6 +71,26 @@ describe("BuildsLive", () => {
             assert.isTrue(yield* builds.exists(plain))
             assert.isTrue((yield* told).some((line) => line.includes("Compiling story-worker v0.3.1")))
           })
+      ),
+    build_ms_max
+  )
+
+  it.scopedLive(
+    "the checkouts that nothing uses are removed, but none that is being built in",
+    () =>
+      withSources({ README: "bees" }, ({ builds, home }) =>
+        Effect.gen(function* () {
+          const folders = ["a/plain", "a/loud", "b/plain", "b/x.lock"].map((name) => Path.join(home, "builds", name))
+          for (const folder of folders) Fs.mkdirSync(Path.join(folder, "target"), { recursive: true })
+          const [used = "", , building = ""] = folders
+          yield* withFileLock(`${building}.lock`, Effect.die("nobody else has it"))
+          const removed = yield* builds.discard([Path.join(used, "built.js"), "/elsewhere/loud/x"])
+          assert.deepStrictEqual([...removed].sort(), ["a/loud", "b/x.lock"])
+          yield* builds.sweep
+          assert.deepStrictEqual(Fs.readdirSync(Path.join(home, "builds")).sort(), ["a", "b"])
+          assert.deepStrictEqual(Fs.readdirSync(Path.join(home, "builds", "a")), ["plain"])
+          assert.deepStrictEqual(Fs.readdirSync(Path.join(home, "builds", "b")).sort(), ["plain", "plain.lock"])
+        }).pipe(Effect.scoped)
       ),
     build_ms_max
   )

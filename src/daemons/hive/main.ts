@@ -30,7 +30,9 @@ import { ModelCatalogSql } from "../../layers/sql/ModelCatalogSql.js"
 import { WorkerBinariesSql } from "../../layers/sql/WorkerBinariesSql.js"
 import { TokensLive } from "../../layers/TokensLive.js"
 import { WorkerFilesLive } from "../../layers/WorkerFilesLive.js"
+import { discardBuilds } from "../../programs/discardBuilds.js"
 import { rediscoverModels } from "../../programs/rediscoverModels.js"
+import { Builds } from "../../services/Builds.js"
 import { Daemons } from "../../services/Daemons.js"
 import { Narrator } from "../../services/Narrator.js"
 import { Settings } from "../../services/Settings.js"
@@ -90,6 +92,15 @@ export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOpt
     )
   )
 
+  /** Before the first request, which may be to build one of them again. */
+  const tidied = Layer.scopedDiscard(
+    discardBuilds.pipe(
+      Effect.provideService(Narrator, logged),
+      Effect.catchAll((error) => Effect.logWarning("old builds could not be looked for", error)),
+      Effect.zipRight(Effect.flatMap(Builds, ({ sweep }) => Effect.forkScoped(sweep)))
+    )
+  )
+
   const graph = endWorkersAtOnce.pipe(
     Layer.provideMerge(serve({ host, port: options.port, grace: timeouts.drain, onListening: listening })),
     Layer.provide(HttpApiBuilder.api(HiveApi)),
@@ -108,6 +119,7 @@ export const serveHive = Effect.fn("rbee.serveHive")(function* (options: HiveOpt
       endWithLeases,
       endWorkersAtEnd,
       rediscovered,
+      tidied,
       adopted,
       SpawnsLive,
       DrainLive
