@@ -377,3 +377,45 @@ Feature: Commands
       When I run `rbee workers shutdown --id {worker}`
       Then the exit code is 1
       And stderr contains "Worker {worker} not found"
+
+  Rule: Logs
+
+    @CLI-9 @real
+    Scenario: Logs are followed until Ctrl+C, whatever runs or does not
+      Given a machine with sshd and rbee installed
+      And it is the node "workstation"
+      When I run `rbee logs --node workstation`
+      Then the exit code is 1
+      And stderr contains "No hive has run on workstation yet"
+      And nothing of rbee is running
+      Given a queen is running
+      And the hive of the machine has logged "listening", and a worker w-7 "loading" and "ready"
+      When I run `rbee logs --node workstation --worker w-8`
+      Then the exit code is 1
+      And stderr contains "No log of a worker w-8 on workstation"
+      And stderr contains "w-7"
+      When I run `rbee logs --node workstation --worker w-7 --lines 1 --json`
+      Then the exit code is 0
+      And stdout contains "ready"
+      And stdout does not contain "loading"
+      When I start `rbee logs --node workstation --follow`
+      Then it prints "info  listening"
+      When the hive of the machine logs "still listening"
+      Then it prints "info  still listening"
+      And a command follows the log on the machine
+      When I press Ctrl+C
+      Then nobody follows the log on the machine any more within 3 seconds
+      And the command ends with exit code 130
+      And nothing was ever started on the machine but what showed its logs
+
+    @CLI-9 @real
+    Scenario: This machine's own logs are shown without anything running
+      Given the hive has logged "listening", and a worker w-7 "loading" and "ready"
+      When I run `rbee logs --json`
+      Then the exit code is 0
+      And stdout contains "listening"
+      When I start `rbee logs --worker w-7 --follow`
+      Then it prints "info  ready"
+      When I press Ctrl+C
+      Then the command ends with exit code 130
+      And nothing of rbee is running

@@ -11,6 +11,7 @@ import {
   WorkerStateConflict
 } from "../domain/errors/index.js"
 import { NodeName, WorkerId } from "../domain/Ids.js"
+import { LogQuery } from "../domain/Log.js"
 import { Narration, Report } from "../domain/Narration.js"
 import { NodeOverview } from "../domain/NodeOverview.js"
 import { PoolWorker, WorkerFilter, WorkerRegistration } from "../domain/PoolWorker.js"
@@ -89,6 +90,9 @@ export const Nodes = HttpApiGroup.make("nodes")
       .addError(declare(RegistryUnavailable))
   )
   .add(spawn.addSuccess(WorkerInfo, { status: 201 }))
+  .add(
+    HttpApiEndpoint.get("logs", "/v1/nodes/:name/logs").setPath(byName).setUrlParams(LogQuery).addSuccess(eventStream)
+  )
   .middleware(Auth)
 
 /** The endpoints above that answer JSON or events, as their streaming clients see them. */

@@ -21,6 +21,7 @@ export const pages: Readonly<Record<string, HelpPage>> = {
       ["workers", "the workers of the pool: list, health, spawn, shutdown"],
       ["models", "the models of a machine: list, download, rm, info"],
       ["catalog", "what is on record here, models and nodes: back up, restore, check"],
+      ["logs", "what a machine's hive or worker logged, also when neither runs"],
       ["status", "nodes, hives, workers, models, memory at a glance"],
       ["queen", "the orchestrator: start, stop, status, serve"],
       ["hive", "a machine's pool manager: serve, start, stop, status, detect"],
@@ -124,7 +125,8 @@ export const pages: Readonly<Record<string, HelpPage>> = {
       ["start", "what a queen calls: prints a running hive's address"],
       ["stop", "stop this machine's hive and its workers"],
       ["detect", "show what this machine can compute on"],
-      ["status", "tell whether it runs (exit code 1 if not)"]
+      ["status", "tell whether it runs (exit code 1 if not)"],
+      ["logs", "what a queen calls: log lines as JSON (see rbee logs)"]
     ],
     examples: [
       ["rbee hive detect", "backends and devices, as the registry keeps them"],

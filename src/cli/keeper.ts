@@ -15,6 +15,7 @@ import { HiveClientHttp } from "../layers/http/HiveClientHttp.js"
 import { QueenClientHttp } from "../layers/http/QueenClientHttp.js"
 import { WorkerClientHttp } from "../layers/http/WorkerClientHttp.js"
 import { InstallationLive } from "../layers/InstallationLive.js"
+import { LogsLive } from "../layers/LogsLive.js"
 import { PartialResultsLive } from "../layers/PartialResultsLive.js"
 import { ProcessesLive } from "../layers/ProcessesLive.js"
 import { SettingsKeyless, SettingsLive } from "../layers/SettingsLive.js"
@@ -36,7 +37,7 @@ const Queens = Layer.unwrapEffect(
 const Clients = Layer.mergeAll(Queens, WorkerClientHttp, HiveClientHttp)
 const Machine = Layer.provideMerge(DaemonsLive, Layer.mergeAll(ProcessesLive, InstallationLive))
 
-const Parts = Layer.mergeAll(Clients, Machine, PartialResultsLive, TokensLive, VersionsSemver)
+const Parts = Layer.mergeAll(Clients, Machine, PartialResultsLive, LogsLive, TokensLive, VersionsSemver)
 
 /** Everything that a keeper's program may ask for, but for how it is told. */
 export const KeeperLive = Layer.provideMerge(Parts, SettingsLive)

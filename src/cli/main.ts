@@ -12,6 +12,7 @@ import { catalog } from "./commands/catalog.js"
 import { hive } from "./commands/hive.js"
 import { infer } from "./commands/infer.js"
 import { install } from "./commands/install.js"
+import { logs } from "./commands/logs.js"
 import { models } from "./commands/models.js"
 import { plan } from "./commands/plan.js"
 import { queen } from "./commands/queen.js"
@@ -24,7 +25,21 @@ import { exitCode } from "./exit.js"
 
 const rbee = Command.make("rbee").pipe(
   Command.withDescription("Turn any machines you can reach by SSH into one LLM inference pool"),
-  Command.withSubcommands([infer, serve, plan, setup, workers, models, catalog, status, queen, hive, worker, install])
+  Command.withSubcommands([
+    infer,
+    serve,
+    plan,
+    setup,
+    workers,
+    models,
+    catalog,
+    logs,
+    status,
+    queen,
+    hive,
+    worker,
+    install
+  ])
 )
 
 const run = Command.run(rbee, { name: "rbee", version })

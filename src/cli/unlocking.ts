@@ -67,6 +67,7 @@ export const unlocking = (ask: Ask): Layer.Layer<QueenClient, never, QueenClient
         removeModel: (queen, name, model) => retried(queen, client.removeModel(queen, name, model)),
         download: (queen, name, model) => retried(queen, client.download(queen, name, model)),
         spawnWorker: (queen, name, request) => retried(queen, client.spawnWorker(queen, name, request)),
+        logs: (queen, name, request) => retried(queen, client.logs(queen, name, request)),
         install: (queen, name, from) => retried(queen, client.install(queen, name, from))
       })
     })

@@ -12,6 +12,7 @@ import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { isLoopback } from "../domain/Address.js"
 import { holderOf, tryFileLock } from "../layers/lockFile.js"
+import { stdinClosed } from "../layers/stdinClosed.js"
 import type { DaemonRole } from "../services/Daemons.js"
 import { Settings } from "../services/Settings.js"
 
@@ -81,15 +82,7 @@ export const StopLive: Layer.Layer<Stop> = Layer.effect(
 )
 
 /** Waits until whoever started us is gone: the pipe closes however it ended. */
-const starterGone = ({ attached }: DaemonOptions): Effect.Effect<void> =>
-  attached
-    ? Effect.async((resume) => {
-        const gone = () => resume(Effect.void)
-        if (process.stdin.readableEnded || process.stdin.destroyed) return gone()
-        process.stdin.once("end", gone).once("close", gone).once("error", gone).resume()
-        return Effect.sync(() => process.stdin.destroy()) // an open pipe would keep our process alive
-      })
-    : Effect.never
+const starterGone = ({ attached }: DaemonOptions): Effect.Effect<void> => (attached ? stdinClosed : Effect.never)
 
 /** Tells whoever waits for it that we listen. */
 export const announce = ({ ready_fd }: DaemonOptions, host: string, port: number): Effect.Effect<void> =>

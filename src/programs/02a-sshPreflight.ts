@@ -98,7 +98,8 @@ const measureLatency = Effect.fnUntraced(function* (session: SshSession) {
   return latency_ms
 })
 
-const findHive = Effect.fnUntraced(function* (node: NodeRecord, session: SshSession) {
+/** Where rbee is on a node, and which version that is. */
+export const findHive = Effect.fnUntraced(function* (node: NodeRecord, session: SshSession) {
   const places = candidates(node, yield* Settings)
   for (const hive_command of places) {
     const version = yield* askVersion(session, hive_command)

@@ -9,6 +9,7 @@ import type { QueenUnreachable } from "../domain/errors/Hive.js"
 import type { RbeeError } from "../domain/errors/index.js"
 import type { Health, NodePreflight } from "../domain/Hive.js"
 import type { NodeName, WorkerId } from "../domain/Ids.js"
+import type { LogEvent, LogRequest } from "../domain/Log.js"
 import type { ModelEntry, Provider } from "../domain/Model.js"
 import type { ModelRef } from "../domain/ModelRef.js"
 import type { Narration, Report } from "../domain/Narration.js"
@@ -104,6 +105,8 @@ export class QueenClient extends Context.Tag("rbee/QueenClient")<
       node: NodeName,
       request: SpawnRequest
     ) => Stream.Stream<Report | SpawnedWorker, RbeeError>
+    /** A log of a node: its newest lines, and where it is to be followed all that come. */
+    readonly logs: (queen: QueenAddress, name: NodeName, request: LogRequest) => Stream.Stream<LogEvent, RbeeError>
     /** Drains and stops a worker, through its hive. */
     readonly stopWorker: (queen: QueenAddress, id: WorkerId) => Stream.Stream<Narration, RbeeError>
     /** Takes a node's hive back from a queen that has claimed it since. */

@@ -13,6 +13,7 @@ import { SshKeyLocked } from "../domain/errors/Ssh.js"
 import { WorkerNotFound } from "../domain/errors/Worker.js"
 import type { NodePreflight } from "../domain/Hive.js"
 import { localhost, type NodeName, WorkerId } from "../domain/Ids.js"
+import type { LogEvent } from "../domain/Log.js"
 import type { ModelEntry } from "../domain/Model.js"
 import { Narration } from "../domain/Narration.js"
 import type { Installed, InstallSource, NewNode, NodeChanges, NodeRecord } from "../domain/Node.js"
@@ -244,6 +245,13 @@ const make = (options: QueenClientTestOptions) => {
           return { worker }
         })
       ),
+    logs: (_, name, { lines, worker }) =>
+      bySsh(() => {
+        const said: ReadonlyArray<LogEvent> = [
+          { type: "log", source: worker === null ? "hive" : "worker", line: `${name} is well` }
+        ]
+        return Stream.fromIterable(said.slice(0, lines))
+      }),
     stopWorker: (_, id) =>
       Stream.suspend(() => {
         const left = workers.filter((worker) => worker.id !== id)

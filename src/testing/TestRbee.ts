@@ -26,6 +26,7 @@ import { HiveCallbackTest, type HiveCallbackTestOptions } from "./HiveCallbackTe
 import { cpuOnly, HiveClientTest, type HiveClientTestOptions } from "./HiveClientTest.js"
 import { HivesTest, type HivesTestOptions } from "./HivesTest.js"
 import { layerInstallationTest } from "./InstallationTest.js"
+import { LogsTest } from "./LogsTest.js"
 import { MemoryTest, plentyOfRam } from "./MemoryTest.js"
 import { ModelCatalogTest } from "./ModelCatalogTest.js"
 import { ModelFilesTest, type TestFile } from "./ModelFilesTest.js"
@@ -198,6 +199,7 @@ const layer = (world: TestWorld) => {
     layerCpuTest(cpu, world.cores),
     DiskTest.layer({ free_bytes: disk.disk_free_mb * 1024 ** 2, busy_percent: disk.disk_busy_percent }),
     ReservationsTest.layer,
+    LogsTest.layer(),
     layerDownloadsTest,
     ModelCatalogTest.layer(world.models),
     WorkerBinariesTest.layer(world.worker_binaries),

@@ -5,9 +5,11 @@ import { catalog } from "../../src/cli/commands/catalog.js"
 import { hive } from "../../src/cli/commands/hive.js"
 import { infer } from "../../src/cli/commands/infer.js"
 import { install } from "../../src/cli/commands/install.js"
+import { logs } from "../../src/cli/commands/logs.js"
 import { models } from "../../src/cli/commands/models.js"
 import { plan } from "../../src/cli/commands/plan.js"
 import { queen } from "../../src/cli/commands/queen.js"
+import { serve } from "../../src/cli/commands/serve.js"
 import { setup } from "../../src/cli/commands/setup.js"
 import { status } from "../../src/cli/commands/status.js"
 import { worker } from "../../src/cli/commands/worker.js"
@@ -22,7 +24,21 @@ const namesOf = <Name extends string, R, E, A>(command: Command.Command<Name, R,
 const groups: Readonly<Record<string, ReadonlyArray<string>>> = {
   "": namesOf(
     Command.make("rbee").pipe(
-      Command.withSubcommands([infer, plan, setup, workers, models, catalog, status, queen, hive, worker, install])
+      Command.withSubcommands([
+        infer,
+        serve,
+        plan,
+        setup,
+        workers,
+        models,
+        catalog,
+        logs,
+        status,
+        queen,
+        hive,
+        worker,
+        install
+      ])
     )
   ),
   setup: namesOf(setup),

@@ -178,6 +178,7 @@ const table: ReadonlyArray<readonly [Tag, string | ReadonlyArray<string>, number
   ["GpuTooHot", "GPU_TOO_HOT", 503],
   ["VramFragmented", "VRAM_FRAGMENTED", 507],
   ["NodeNotFound", "NODE_NOT_FOUND", 404],
+  ["LogNotFound", "LOG_NOT_FOUND", 404],
   ["RegistryUnavailable", "REGISTRY_UNAVAILABLE", 503],
   ["CatalogUnavailable", "CATALOG_UNAVAILABLE", 503],
   ["SshKeyNotFound", "SSH_KEY_NOT_FOUND", 400],
@@ -335,7 +336,17 @@ const wordings: ReadonlyArray<readonly [E.RbeeError, message: string, suggestion
   ],
   [
     new E.HiveUnreachable({ node: ws, attempts: 3, reason: "connection refused" }),
-    "Cannot connect to rbee-hive on workstation after 3 attempts: connection refused"
+    "Cannot connect to rbee-hive on workstation after 3 attempts: connection refused",
+    "rbee logs --node workstation"
+  ],
+  [
+    new E.LogNotFound({ node: ws, worker_id: null, workers: [] }),
+    "No hive has run on workstation yet: there is no log"
+  ],
+  [
+    new E.LogNotFound({ node: ws, worker_id: WorkerId.make("w-9"), workers: [id] }),
+    "No log of a worker w-9 on workstation",
+    "Workers with a log there, the newest first:\n  worker-1"
   ],
   [
     new E.InvalidHiveResponse({ node: ws, reason: "expected JSON, parse error at position 7" }),

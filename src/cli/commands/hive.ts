@@ -3,6 +3,7 @@ import * as Options from "@effect/cli/Options"
 import type { Flags } from "../flags.js"
 import { lazily } from "../lazily.js"
 import { daemonOptions, listenOptions } from "./daemonOptions.js"
+import { linesOptions } from "./logs.js"
 
 const json = Options.boolean("json").pipe(Options.withDescription("one JSON document on stdout"))
 
@@ -64,8 +65,24 @@ const status = Command.make(
   lazily(() => import("../run/hiveStatus.js"))
 ).pipe(Command.withDescription("Tell whether a hive runs on this machine, and its workers"))
 
+/** The flags of `hive logs`. */
+export const logsOptions = { ...linesOptions, attached: daemonOptions.attached }
+
+/** What they hold. */
+export type HiveLogsFlags = Flags<typeof logsOptions>
+
+const logs = Command.make(
+  "logs",
+  logsOptions,
+  lazily(() => import("../run/hiveLogs.js"))
+).pipe(
+  Command.withDescription(
+    "What a queen calls on a node: this machine's log lines, a JSON event each (for people: rbee logs)"
+  )
+)
+
 /** `rbee hive …`, which `rbee-hive …` is too. */
 export const hive = Command.make("hive").pipe(
   Command.withDescription("The pool manager on a machine"),
-  Command.withSubcommands([serve, daemon, start, stop, detect, status])
+  Command.withSubcommands([serve, daemon, start, stop, detect, status, logs])
 )

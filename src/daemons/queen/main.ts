@@ -17,6 +17,7 @@ import { HiveClientHttp } from "../../layers/http/HiveClientHttp.js"
 import { serve } from "../../layers/http/HttpServerLive.js"
 import { WorkerClientHttp } from "../../layers/http/WorkerClientHttp.js"
 import { InstallationLive } from "../../layers/InstallationLive.js"
+import { LogsLive } from "../../layers/LogsLive.js"
 import { daemonLog } from "../../layers/logs/files.js"
 import { rotatedLog } from "../../layers/logs/rotate.js"
 import { PoolWorkersMemory } from "../../layers/memory/PoolWorkersMemory.js"
@@ -99,6 +100,7 @@ export const serveQueen = Effect.fn("rbee.serveQueen")(function* (options: Queen
     Layer.provide([
       nodeRegistrySql(options.database),
       SshLive,
+      LogsLive,
       HiveClientHttp,
       PoolWorkersMemory,
       TrafficMemory,

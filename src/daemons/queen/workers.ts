@@ -8,16 +8,19 @@ import { SpawnedEvent, StoppedEvent } from "../../api/PoolApi.js"
 import { QueenApi } from "../../api/QueenApi.js"
 import { WorkerDraining } from "../../domain/errors/Worker.js"
 import type { NodeName } from "../../domain/Ids.js"
+import { LogEvent } from "../../domain/Log.js"
 import { matches } from "../../domain/PoolWorker.js"
 import type { SpawnRequest } from "../../domain/Worker.js"
 import { Drain } from "../../layers/http/Drain.js"
 import { dropStaleWorkers } from "../../programs/dropStaleWorkers.js"
+import { nodeLogs } from "../../programs/nodeLogs.js"
 import { overview, overviewOf } from "../../programs/overview.js"
 import { registerPoolWorker } from "../../programs/registerPoolWorker.js"
 import { spawnOn } from "../../programs/spawnOn.js"
 import { stopPoolWorker } from "../../programs/stopPoolWorker.js"
+import { Narrator } from "../../services/Narrator.js"
 import { PoolWorkers } from "../../services/WorkerRegistry.js"
-import { isNoProgress, silently, streamOf, wantsEvents } from "../reporting.js"
+import { isNoProgress, logged, silently, streamOf, wantsEvents } from "../reporting.js"
 
 /** The global registry; the stale ones go off it for as long as it is served. */
 export const WorkersHandlers = HttpApiBuilder.group(QueenApi, "workers", (handlers) =>
@@ -44,7 +47,9 @@ export const WorkersHandlers = HttpApiBuilder.group(QueenApi, "workers", (handle
 
 /** What is on the nodes, and starting workers there. */
 export const NodesHandlers = HttpApiBuilder.group(QueenApi, "nodes", (handlers) =>
-  Effect.map(Drain, (drain) => {
+  Effect.gen(function* () {
+    const drain = yield* Drain
+    const context = yield* Effect.context<Exclude<Stream.Stream.Context<ReturnType<typeof nodeLogs>>, Narrator>>()
     const spawn = Effect.fnUntraced(function* (name: NodeName, request: SpawnRequest) {
       if (yield* drain.isDraining) return yield* new WorkerDraining()
       return yield* spawnOn(name, request)
@@ -60,5 +65,13 @@ export const NodesHandlers = HttpApiBuilder.group(QueenApi, "nodes", (handlers) 
           return EventStream.respond(SpawnedEvent, events)
         })
       )
+      .handle("logs", ({ path, urlParams: { worker = null, ...how } }) => {
+        const lines = nodeLogs(path.name, { worker, ...how }).pipe(
+          Stream.provideService(Narrator, logged),
+          Stream.provideContext(context),
+          Stream.interruptWhen(drain.begun)
+        )
+        return Effect.succeed(EventStream.respond(LogEvent, lines))
+      })
   })
 )

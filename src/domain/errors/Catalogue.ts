@@ -61,6 +61,10 @@ const whyDenied = {
 }
 const repositoryOf = (reference: string) => /^hf:([^/]+\/[^/:@]+)/.exec(reference)?.[1] ?? ""
 const lines = (found: ReadonlyArray<string>) => found.map((line) => `\n  ${line}`).join("")
+/** How many names an error lists. */
+const shown_max = 10
+const more = ({ length }: ReadonlyArray<string>) =>
+  length > shown_max ? `\n  and ${length - shown_max} older ones` : ""
 const seeLog = (e: { readonly log_path: string }) => `Look at the worker's log: ${e.log_path}`
 
 const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
@@ -241,6 +245,21 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     message: (e) => `Cannot reach queen-rbee at ${e.url}: ${e.reason}`,
     suggestion: () => "Start one: rbee queen start"
   },
+  LogNotFound: {
+    actor: "queen-rbee",
+    code: "LOG_NOT_FOUND",
+    status: 404,
+    message: (e) =>
+      e.worker_id === null
+        ? `No hive has run on ${e.node} yet: there is no log`
+        : `No log of a worker ${e.worker_id} on ${e.node}`,
+    suggestion: (e) =>
+      e.worker_id === null
+        ? `The first request starts one: rbee infer --node ${e.node} --prompt "Once upon a time"`
+        : e.workers.length === 0
+          ? `No worker has run there yet. Its hive's log: rbee logs --node ${e.node}`
+          : `Workers with a log there, the newest first:${lines(e.workers.slice(0, shown_max))}${more(e.workers)}`
+  },
   HiveStartFailed: {
     actor: "queen-rbee",
     code: "HIVE_START_FAILED",
@@ -264,7 +283,7 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     status: 504,
     message: (e) =>
       `Cannot connect to rbee-hive on ${e.node}${e.attempts > 1 ? ` after ${e.attempts} attempts` : ""}: ${e.reason}`,
-    suggestion: (e) => `Look at ~/.rbee/logs/hive.log on ${e.node}`
+    suggestion: (e) => `rbee logs --node ${e.node}`
   },
   InvalidHiveResponse: {
     id: "EH-002b",
@@ -474,7 +493,7 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
       "Install this version on the node: rbee setup install --node NODE" +
       (e.worker_type === builtInWorkerType
         ? ""
-        : "\nOr name what the worker is built from: git_repo_url under [worker] in the node's config.toml")
+        : "\nOr name what the worker is built from: rbee setup update-node --name NODE --git-repo URL,\nor git_repo_url under [worker] in the node's config.toml")
   },
   WorkerBuildFailed: {
     id: "EH-020a",

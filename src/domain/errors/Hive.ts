@@ -1,6 +1,6 @@
 /** Errors of the registry and of the way from daemon to daemon. */
 import * as Schema from "effect/Schema"
-import { NodeName } from "../Ids.js"
+import { NodeName, WorkerId } from "../Ids.js"
 import { Count } from "../Units.js"
 
 /** EH-010. */
@@ -34,6 +34,13 @@ export class DatabaseInUse extends Schema.TaggedError<DatabaseInUse>()("Database
   database: Schema.String,
   daemon: Schema.NullOr(Schema.Literal("queen", "hive")),
   pid: Schema.NullOr(Schema.Int)
+}) {}
+
+/** Nothing was logged by the hive there, or by that worker. `workers` are those that did, the newest first. */
+export class LogNotFound extends Schema.TaggedError<LogNotFound>()("LogNotFound", {
+  node: NodeName,
+  worker_id: Schema.NullOr(WorkerId),
+  workers: Schema.Array(WorkerId)
 }) {}
 
 /** No queen answers at the address. */

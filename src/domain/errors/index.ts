@@ -34,6 +34,7 @@ export const RbeeError = Schema.Union(
   Hive.CatalogUnavailable,
   Hive.BackupUnusable,
   Hive.DatabaseInUse,
+  Hive.LogNotFound,
   Hive.QueenUnreachable,
   Hive.InstallFailed,
   Hive.HiveStartFailed,

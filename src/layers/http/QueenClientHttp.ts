@@ -22,6 +22,7 @@ import {
 } from "../../api/QueenApi.js"
 import { QueenUnreachable } from "../../domain/errors/Hive.js"
 import { RbeeError } from "../../domain/errors/index.js"
+import { LogEvent } from "../../domain/Log.js"
 import { Narration } from "../../domain/Narration.js"
 import { StreamCut } from "../../domain/StreamCut.js"
 import { TaskEvent } from "../../domain/Task.js"
@@ -170,6 +171,16 @@ const make = Effect.gen(function* () {
         Stream.map((event) => (event.type === "spawned" ? withoutType(event) : event)),
         Stream.mapError(explain(queen))
       ),
+    logs: (queen, name, { worker, lines, follow }) =>
+      eventsOf(
+        queen,
+        LogEvent,
+        api.nodes.logs({
+          path: { name },
+          urlParams: { lines, follow, ...(worker === null ? {} : { worker }) },
+          withResponse: true
+        })
+      ).pipe(Stream.mapError(explain(queen))),
     stopWorker: (queen, id) =>
       eventsOf(
         queen,
