@@ -22,12 +22,7 @@ const ended = (child: ChildProcess): Promise<unknown> => new Promise((resolve) =
 
 /** A hive, and its address once it listens. */
 const startHive = async (home: string): Promise<{ readonly hive: ChildProcess; readonly url: string }> => {
-  const env = {
-    ...process.env,
-    RBEE_HOME: home,
-    RBEE_TIMEOUTS_DRAIN: `${values.drain}s`,
-    RBEE_WORKER_PORT_START: "18001"
-  }
+  const env = { ...process.env, RBEE_HOME: home, RBEE_TIMEOUTS_DRAIN: `${values.drain}s` }
   const hive = spawn(process.execPath, ["dist/bin/rbee.js", "hive", "serve", "--port", "0"], { env, stdio: "ignore" })
   for (;;) {
     const record = await readFile(join(home, "run", "hive.json"), "utf8").catch(() => "")
