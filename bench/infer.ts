@@ -88,8 +88,9 @@ const direct = spawn(process.execPath, ["--import", "tsx", "bench/direct.ts", mo
 const answers = createInterface({ input: direct.stdout })[Symbol.asyncIterator]()
 
 const viaEngine = async (child: ChildProcess): Promise<Sample> => {
-  child.stdin?.write(`${JSON.stringify({ prompt: values.prompt, max_tokens })}\n`)
-  return JSON.parse((await answers.next()).value) as Sample
+  child.stdin?.write(`${JSON.stringify({ prompts: [values.prompt], max_tokens })}\n`)
+  const [{ tokens, begin, first, last }] = JSON.parse((await answers.next()).value)
+  return { tokens, ttft_ms: first - begin, decode_ms: last - first }
 }
 
 const median = (numbers: ReadonlyArray<number>) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? 0
