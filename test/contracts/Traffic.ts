@@ -79,7 +79,7 @@ export const trafficContract = (name: string, layer: Layer.Layer<Traffic>): void
           assert.isTrue(Option.isNone(yield* Fiber.poll(patient)))
           yield* Deferred.succeed(done, undefined)
           yield* TestClock.adjust("1 second")
-          assert.deepStrictEqual(yield* Fiber.join(patient), Option.some(a))
+          assert.deepStrictEqual(Option.getOrNull(yield* Fiber.join(patient)), a)
           yield* Fiber.join(hold)
           assert.strictEqual(yield* traffic.running(a), 0)
         })

@@ -27,7 +27,7 @@ describe("phase 3: findWorker", () => {
   it.effect("an idle worker with the model, with its key (HR-3)", () =>
     Effect.gen(function* () {
       const found = yield* findWorker(hiveAddress(), task())
-      assert.deepStrictEqual(found, Option.some(handle()))
+      assert.deepStrictEqual(Option.getOrNull(found), handle())
       assert.deepStrictEqual(yield* lines, ["Reusing idle worker w-1"])
     }).pipe(withWorkers({}))
   )

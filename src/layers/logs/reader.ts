@@ -160,6 +160,23 @@ export class LogReader {
 
   /** What was being read is the oldest of the files that were made since, unless it is gone; the others are new altogether. */
   #followRotations(first: number | null): void {
+    const { files, met } = this.#newer()
+    if (inodeOf(older(this.path, 1)) !== first) {
+      for (const { fd } of files) Fs.closeSync(fd)
+      return this.#followRotations(inodeOf(older(this.path, 1))) // it was rotated while we looked: one may stand there twice
+    }
+    const [ours] = files
+    if (ours !== undefined && this.#current !== undefined) {
+      if (met || files.length < kept) ours.offset = Math.min(this.#current.offset, sizeOf(ours))
+      this.#current.offset = 0
+      this.#uncut = true
+    }
+    this.#finished.push(...files)
+    this.#rotated = first
+  }
+
+  /** The files that were made since the last look, the oldest first, and whether the one that was `.1` then was met. */
+  #newer(): { readonly files: Array<Place>; readonly met: boolean } {
     const files: Array<Place> = []
     let met = this.#rotated === null
     for (let nth = 1; nth <= kept; nth += 1) {
@@ -172,14 +189,7 @@ export class LogReader {
       }
       files.unshift(place)
     }
-    const [ours] = files
-    if (ours !== undefined && this.#current !== undefined) {
-      if (met || files.length < kept) ours.offset = Math.min(this.#current.offset, sizeOf(ours))
-      this.#current.offset = 0
-      this.#uncut = true
-    }
-    this.#finished.push(...files)
-    this.#rotated = first
+    return { files, met }
   }
 
   /** The copy is there before the cut: until that comes, the file begins as its copy does and is not shorter. */

@@ -173,7 +173,7 @@ describe("a writer that is killed", () => {
           Array.from({ length: 30 }, (_, round) => round),
           (round) =>
             Effect.gen(function* () {
-              const writer = yield* catalogWriter(home, `round-${round}`, 10_000)
+              const writer = yield* catalogWriter(home, `round-${round}`, 1_000_000)
               yield* writer.begun
               yield* Effect.sleep(round * 3) // at another moment every time
               yield* writer.kill
