@@ -11,7 +11,7 @@ import type { BackendReport } from "../domain/Device.js"
 import { HiveClaimed } from "../domain/errors/Hive.js"
 import type { RbeeError } from "../domain/errors/index.js"
 import { ModelNotFound } from "../domain/errors/Model.js"
-import { WorkerNotFound } from "../domain/errors/Worker.js"
+import { type WorkerDraining, WorkerNotFound } from "../domain/errors/Worker.js"
 import type { HiveAddress, HiveEvent, Lease, LeaseEvent, Resources } from "../domain/Hive.js"
 import { type QueenId, WorkerId } from "../domain/Ids.js"
 import type { ModelEntry } from "../domain/Model.js"
@@ -33,6 +33,8 @@ export interface HiveClientTestOptions {
   readonly workers?: ReadonlyArray<WorkerHandle>
   /** What every call fails with. */
   readonly fault?: HiveCallError | null
+  /** What a claim fails with. */
+  readonly lease_fault?: HiveCallError | WorkerDraining | null
   /** What a spawn reports before its worker is there. */
   readonly spawn_reports?: ReadonlyArray<Report>
   /** What a spawn fails with, after its reports. */
@@ -88,6 +90,7 @@ const defaults: Required<HiveClientTestOptions> = {
   worker_binaries: [builtInWorkerType],
   workers: [],
   fault: null,
+  lease_fault: null,
   spawn_reports: [narrate("Starting a worker")],
   spawn_fault: null,
   spawn_takes: 0,
@@ -188,6 +191,9 @@ const make = (options: HiveClientTestOptions) => {
     claim: (_, lease) =>
       note({ _tag: "claimed", lease }).pipe(
         Effect.zipRight(check),
+        Effect.zipRight(
+          Effect.suspend(() => (hive.lease_fault === null ? Effect.void : Effect.fail(hive.lease_fault)))
+        ),
         Effect.zipRight(
           Effect.sync(() => {
             if (lease.ttl_s === null) hive = { ...hive, claimed_by: null }

@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import { HiveKeeping, hivesLive } from "../../src/daemons/queen/hives.js"
 import { HiveUnreachable } from "../../src/domain/errors/Hive.js"
+import { WorkerDraining } from "../../src/domain/errors/Worker.js"
 import { HiveStarted, type Lease } from "../../src/domain/Hive.js"
 import { localhost, QueenId } from "../../src/domain/Ids.js"
 import { localhostNode } from "../../src/domain/Node.js"
@@ -126,6 +127,31 @@ describe("a hive", () => {
       assert.strictEqual(yield* calls("released"), 1)
       assert.strictEqual(yield* tunnelsOpen, 0)
     }).pipe(withHives(machine(5000)))
+  )
+
+  it.effect("that drains, for its last queen let go of it just now, is waited for; then another takes its place", () =>
+    Effect.gen(function* () {
+      const { change } = yield* HiveClientTest
+      yield* change({ lease_fault: new WorkerDraining() })
+      const connecting = yield* Effect.fork(connect)
+      yield* TestClock.adjust("1 seconds")
+      assert.isNull(connecting.unsafePoll())
+      yield* change({ lease_fault: null })
+      yield* TestClock.adjust("1 seconds")
+      yield* Fiber.join(connecting)
+      assert.isAbove(yield* startsAsked, 1)
+      assert.strictEqual(yield* tunnelsOpen, 1)
+    }).pipe(withHives())
+  )
+
+  it.effect("that drains for longer than it may is refused", () =>
+    Effect.gen(function* () {
+      yield* Effect.flatMap(HiveClientTest, ({ change }) => change({ lease_fault: new WorkerDraining() }))
+      const connecting = yield* Effect.fork(refusal)
+      yield* TestClock.adjust("40 seconds")
+      assert.strictEqual(yield* Fiber.join(connecting), "WorkerDraining")
+      assert.strictEqual(yield* tunnelsOpen, 0)
+    }).pipe(withHives())
   )
 
   it.effect("is not asked for any more once the queen gives its hives up", () =>

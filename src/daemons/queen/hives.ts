@@ -31,12 +31,13 @@ import { Hives } from "../../services/Hives.js"
 import type { Installation } from "../../services/Installation.js"
 import { Narrator, report, voiceOf } from "../../services/Narrator.js"
 import { NodeRegistry } from "../../services/NodeRegistry.js"
-import { Processes } from "../../services/Processes.js"
+import type { Processes } from "../../services/Processes.js"
 import { Settings } from "../../services/Settings.js"
 import { Ssh } from "../../services/Ssh.js"
 import type { Tokens } from "../../services/Tokens.js"
 import { PoolWorkers } from "../../services/WorkerRegistry.js"
 import { logged } from "../reporting.js"
+import { goneHere, goneThere } from "./hiveEnd.js"
 import { noteEvent } from "./poolEvents.js"
 
 const say = voiceOf("queen-rbee")
@@ -86,13 +87,12 @@ const make = (lease: Lease) =>
   Effect.gen(function* () {
     const client = yield* HiveClient
     const daemons = yield* Daemons
-    const processes = yield* Processes
     const ssh = yield* Ssh
     const pool = yield* PoolWorkers
     const registry = yield* NodeRegistry
     const { timeouts } = yield* Settings
     const context = yield* Effect.context<
-      Ssh | Processes | Installation | HiveClient | Tokens | Settings | NodeRegistry
+      Ssh | Processes | Installation | HiveClient | Tokens | Settings | NodeRegistry | Daemons
     >()
     const held = yield* Ref.make(HashMap.empty<NodeName, Held>())
     const closing = yield* Ref.make(false)
@@ -198,6 +198,15 @@ const make = (lease: Lease) =>
       yield* drop(name, scope)
     })
 
+    /** Phase 2b, and our claim to what it gives. One that ran already and is gone by then was on its way out. */
+    const claim = Effect.fnUntraced(function* (node: NodeRecord, hive_command: string | null) {
+      const connection = yield* startHive(node, hive_command)
+      yield* Effect.catchTag(client.claim(connection.address, lease), "HiveUnreachable", (error) =>
+        Effect.fail(connection.started ? error : new WorkerDraining())
+      )
+      return connection
+    })
+
     /**
      * Phase 2b, in a fiber of the queen's own: once the hive is asked to start it is seen through until it is held, whatever
      * becomes of the request, since a hive that nobody holds is one that nobody stops. Every step ends within its deadline.
@@ -209,8 +218,7 @@ const make = (lease: Lease) =>
       if (yield* Ref.get(closing)) return yield* new WorkerDraining()
       const scope = yield* Scope.make()
       const starting = Effect.gen(function* () {
-        const connection = yield* startHive(node, hive_command)
-        yield* client.claim(connection.address, lease)
+        const connection = yield* claim(node, hive_command)
         const standing = yield* Ref.make<Standing>("up")
         const keeper = yield* Effect.forkDaemon(keep(node, connection, scope, standing)) // it closes the scope that it would live in
         const tunnels = yield* Ref.make(HashMap.empty<number, number>())
@@ -224,6 +232,17 @@ const make = (lease: Lease) =>
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
     })
+
+    /** A hive that another queen let go of just now answers still, or is gone a moment later: its successor is waited for. */
+    const beginOnceFree = (node: NodeRecord, hive_command: string | null) =>
+      Effect.retry(begin(node, hive_command), {
+        schedule: Schedule.upTo(Schedule.spaced("500 millis"), Duration.sum(timeouts.drain, Duration.seconds(5))),
+        while: ({ _tag }) =>
+          Effect.map(
+            Ref.get(closing),
+            (isClosing) => !isClosing && (_tag === "WorkerDraining" || (isLocal(node) && _tag === "HiveUnreachable"))
+          )
+      })
 
     /** A hive whose link is down just now is asked at once, so that a request knows where it stands. */
     const connect = Effect.fnUntraced(function* (node: NodeRecord) {
@@ -240,7 +259,7 @@ const make = (lease: Lease) =>
       const hive_command = isLocal(node)
         ? null
         : (yield* Effect.scoped(Effect.provide(sshPreflight(node), context))).hive_command
-      const starting = yield* begin(node, hive_command).pipe(
+      const starting = yield* beginOnceFree(node, hive_command).pipe(
         alone(node.node_name),
         Effect.interruptible,
         Effect.forkDaemon
@@ -301,33 +320,11 @@ const make = (lease: Lease) =>
         Effect.timeoutOption(Duration.sum(timeouts.drain, told)) // a link that was cut silently
       )
       const stopping = Option.exists(Option.flatten(last), (event) => event.type === "released" && event.stopping)
-      if (stopping)
-        yield* Option.match(before, { onNone: () => goneThere(hive), onSome: (one) => goneHere(one.identity) })
+      const { node, hive_command } = hive
+      if (stopping && Option.isSome(before)) yield* goneHere(before.value.identity).pipe(Effect.provide(context))
+      else if (stopping && hive_command !== null) yield* goneThere(node, hive_command).pipe(Effect.provide(context))
       yield* drop(hive.node.node_name, hive.scope)
     })
-
-    /** It is stopped when its process is seen to be gone, not when it was asked to go; what does not go is ended. */
-    const goneHere = Effect.fnUntraced(function* (identity: Parameters<Processes["Type"]["stop"]>[0]) {
-      const isGone = Effect.map(processes.isAlive(identity), (alive) => !alive)
-      yield* Effect.repeat(isGone, { until: (gone) => gone, schedule: Schedule.spaced("20 millis") }).pipe(
-        Effect.interruptible,
-        Effect.timeoutOption(timeouts.drain)
-      )
-      yield* processes.stop(identity, Duration.seconds(2))
-      yield* daemons.forget("hive", identity)
-    })
-
-    /** On a node `hive stop` looks, and ends what would not go. */
-    const goneThere = ({ node, hive_command }: Held) =>
-      hive_command === null
-        ? Effect.void
-        : Effect.scoped(
-            Effect.flatMap(ssh.session(node, "refuse-unknown"), (session) => session.exec([hive_command, "stop"]))
-          ).pipe(
-            Effect.catchAll((error) =>
-              say("⚠️", `The end of the hive on ${node.node_name} could not be seen: ${describe(error).message}`)
-            )
-          )
 
     /** Waits for the ones that are just being started: they are to go as well. Who asks for it again waits for the same end. */
     const releaseAll = Effect.gen(function* () {
