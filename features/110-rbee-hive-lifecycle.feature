@@ -84,7 +84,8 @@ Feature: Life of a hive
 
   @HV-5 @real
   Scenario: The hive of a queen that vanished drains itself
-    Given a lease is 3 seconds
+    Given a lease is 5 seconds
+    And the setting RBEE_TIMEOUTS_HEARTBEAT is "1s"
     And a model whose stories do not end
     When I start `rbee infer --model {endless model} --prompt "Once upon a time" --max-tokens 4000 --ctx-size 4096`
     And the first tokens are there

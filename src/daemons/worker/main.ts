@@ -59,6 +59,7 @@ export const serveWorker = Effect.fn("rbee.serveWorker")(function* (options: Wor
   const key = yield* holdToken(host, options, yield* keyOf(options, auth))
   const port = yield* Deferred.make<number>()
   const failed = yield* Deferred.make<never, LoadError>()
+  const loaded = yield* Deferred.make<void>()
 
   const load = Layer.scopedDiscard(
     Effect.gen(function* () {
@@ -69,6 +70,7 @@ export const serveWorker = Effect.fn("rbee.serveWorker")(function* (options: Wor
         callback_url: Option.getOrNull(options.callback_url),
         key: Option.getOrElse(yield* key.current, () => Redacted.make(""))
       })
+      yield* Deferred.succeed(loaded, undefined)
       yield* Effect.never
     }).pipe(
       Effect.scoped,
@@ -94,11 +96,14 @@ export const serveWorker = Effect.fn("rbee.serveWorker")(function* (options: Wor
     Effect.gen(function* () {
       if (Option.isNone(options.callback_url)) return
       const stop = yield* Stop
-      const abandoned = Effect.zipRight(
-        awaitAbandoned(Ref.get(heard_ms)),
-        Effect.logWarning("no hive has looked at this worker for a lease's time: ending")
-      )
-      yield* Effect.forkScoped(Effect.zipRight(abandoned, stop.request))
+      const abandoned = Effect.gen(function* () {
+        yield* Deferred.await(loaded)
+        yield* heard // nobody asks a worker anything while it loads, however long that takes
+        yield* awaitAbandoned(Ref.get(heard_ms))
+        yield* Effect.logWarning("no hive has looked at this worker for a lease's time: ending")
+        yield* stop.request
+      })
+      yield* Effect.forkScoped(abandoned)
     })
   )
   const listening = Effect.fnUntraced(function* (bound: number) {
