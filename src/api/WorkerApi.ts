@@ -16,6 +16,7 @@ import {
 import { RequestId } from "../domain/Ids.js"
 import { InferenceRequest, InferenceResult } from "../domain/Inference.js"
 import { LoadingProgress } from "../domain/Narration.js"
+import { ChatRequest } from "../domain/OpenAi.js"
 import { Count } from "../domain/Units.js"
 import { version } from "../domain/Version.js"
 import { WorkerState } from "../domain/Worker.js"
@@ -97,26 +98,31 @@ export const WorkerApi = HttpApi.make("llm-worker-rbee")
   .addError(edge.routeNotFound)
   .addError(edge.internalError)
 
-/** The same inference endpoint as its streaming clients see it: the body is left unread. */
+/** What a client wishes beside what it asks. */
+const Wishes = Schema.Struct({
+  "x-request-deadline": Schema.optional(Schema.String),
+  "x-lease": Schema.optional(Schema.String),
+  "x-request-id": Schema.optional(Schema.String),
+  prefer: Schema.optional(Schema.String)
+})
+
+const streamed = <const Name extends string, A, I>(name: Name, path: `/${string}`, payload: Schema.Schema<A, I>) =>
+  HttpApiEndpoint.post(name, path)
+    .setPayload(payload)
+    .setHeaders(Wishes)
+    .addSuccess(HttpApiSchema.Empty(200))
+    .addError(declare(WorkerBusy))
+    .addError(declare(WorkerDraining))
+    .addError(declare(WorkerLoading))
+    .addError(declare(ContextOverflow))
+    .addError(declare(RequestTimeout))
+
+/** The same endpoints as their streaming clients see them: the body is left unread. */
 export const WorkerStreams = HttpApi.make("llm-worker-rbee-streams")
   .add(
     HttpApiGroup.make("worker")
-      .add(
-        HttpApiEndpoint.post("infer", "/v1/inference")
-          .setPayload(InferenceRequest)
-          .setHeaders(
-            Schema.Struct({
-              "x-request-deadline": Schema.optional(Schema.String),
-              "x-lease": Schema.optional(Schema.String)
-            })
-          )
-          .addSuccess(HttpApiSchema.Empty(200))
-          .addError(declare(WorkerBusy))
-          .addError(declare(WorkerDraining))
-          .addError(declare(WorkerLoading))
-          .addError(declare(ContextOverflow))
-          .addError(declare(RequestTimeout))
-      )
+      .add(streamed("infer", "/v1/inference", InferenceRequest))
+      .add(streamed("chat", "/v1/chat/completions", ChatRequest))
       .add(HttpApiEndpoint.get("loading", "/v1/loading/progress").addSuccess(HttpApiSchema.Empty(200)))
       .middleware(Auth)
   )

@@ -15,6 +15,7 @@ export const pages: Readonly<Record<string, HelpPage>> = {
     usage: "rbee <command> [options]",
     commands: [
       ["infer", "answer a prompt: tokens on stdout, everything else on stderr"],
+      ["chat", "talk with a model: it remembers, Ctrl+C stops an answer"],
       ["serve", "a model at an OpenAI-compatible address, until Ctrl+C"],
       ["plan", "what infer would fetch, place and start, and whether it fits"],
       ["setup", "the machines of the pool: add, change, list, remove, install, check"],

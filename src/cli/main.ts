@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { version } from "../domain/Version.js"
 import { catalog } from "./commands/catalog.js"
+import { chat } from "./commands/chat.js"
 import { hive } from "./commands/hive.js"
 import { infer } from "./commands/infer.js"
 import { install } from "./commands/install.js"
@@ -27,6 +28,7 @@ const rbee = Command.make("rbee").pipe(
   Command.withDescription("Turn any machines you can reach by SSH into one LLM inference pool"),
   Command.withSubcommands([
     infer,
+    chat,
     serve,
     plan,
     setup,

@@ -1,5 +1,6 @@
 /** Conversations: what is said by whom, and the tools that a model may call. */
 import * as Schema from "effect/Schema"
+import type { Sampling } from "./Inference.js"
 
 /** A call of a tool, as the model wrote it: `arguments` is JSON text. */
 export const ToolCall = Schema.Struct({
@@ -27,6 +28,21 @@ export interface Tool {
 export interface Conversation {
   readonly messages: ReadonlyArray<ChatMessage>
   readonly tools: ReadonlyArray<Tool>
+}
+
+/** What a worker is asked to say next. */
+export interface ChatOrder {
+  /** The model's reference. */
+  readonly model: string
+  readonly messages: readonly [ChatLine, ...ReadonlyArray<ChatLine>]
+  readonly max_tokens: number
+  readonly sampling: Sampling
+}
+
+/** A message of plain text, as people and models exchange them. */
+export interface ChatLine {
+  readonly role: "system" | "user" | "assistant"
+  readonly content: string
 }
 
 /** What the answer's text must be: JSON of any kind, or JSON that fits a schema. */

@@ -9,7 +9,7 @@ import type { InferenceTask, TaskEvent, TaskWorker, WorkerEvent } from "../domai
 import type { Daemons } from "../services/Daemons.js"
 import { type Narrator, report, voiceOf } from "../services/Narrator.js"
 import type { Processes } from "../services/Processes.js"
-import { QueenClient } from "../services/QueenClient.js"
+import { type QueenAddress, QueenClient } from "../services/QueenClient.js"
 import { Settings } from "../services/Settings.js"
 import type { Tokens } from "../services/Tokens.js"
 import type { Versions } from "../services/Versions.js"
@@ -38,16 +38,26 @@ export const submitTask: (
   RbeeError,
   QueenClient | Daemons | Processes | Tokens | Versions | Settings | Narrator | Scope.Scope
 > = Effect.fn("rbee.phase.submitTask")(function* (task, { deadline, keep_alive }) {
-  const queen = yield* findQueen(keep_alive)
-  const client = yield* QueenClient
-  const last = yield* client.submit(queen, task, deadline).pipe(
-    Stream.tap((event) => (isWorker(event) ? Effect.void : report(event))),
-    Stream.runLast
-  )
-  const worker = Option.filter(last, isWorker)
-  if (Option.isSome(worker)) return worker.value
-  return yield* new QueenUnreachable({ url: queen.url, reason: "its answer ended without a worker" })
+  return yield* submitTo(yield* findQueen(keep_alive), task, deadline)
 })
+
+/** The same at a queen that has been found already. */
+export const submitTo: (
+  queen: QueenAddress,
+  task: InferenceTask,
+  deadline: Option.Option<DateTime.Utc>
+) => Effect.Effect<TaskWorker, RbeeError, QueenClient | Narrator> = Effect.fnUntraced(
+  function* (queen, task, deadline) {
+    const client = yield* QueenClient
+    const last = yield* client.submit(queen, task, deadline).pipe(
+      Stream.tap((event) => (isWorker(event) ? Effect.void : report(event))),
+      Stream.runLast
+    )
+    const worker = Option.filter(last, isWorker)
+    if (Option.isSome(worker)) return worker.value
+    return yield* new QueenUnreachable({ url: queen.url, reason: "its answer ended without a worker" })
+  }
+)
 
 const isWorker = (event: TaskEvent): event is WorkerEvent => event.type === "worker"
 

@@ -8,6 +8,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as ScheduleDecision from "effect/ScheduleDecision"
 import * as Stream from "effect/Stream"
+import type { ChatOrder } from "../domain/Chat.js"
 import {
   type ContextOverflow,
   type InvalidRequest,
@@ -27,7 +28,7 @@ import { type Narrator, voiceOf } from "../services/Narrator.js"
 import { PartialResults } from "../services/PartialResults.js"
 import { Settings } from "../services/Settings.js"
 import { Tokens } from "../services/Tokens.js"
-import { type WorkerAddress, WorkerClient } from "../services/WorkerClient.js"
+import { type WorkerAddress, WorkerClient, type WorkerRefusal } from "../services/WorkerClient.js"
 
 const say = voiceOf("rbee-keeper")
 
@@ -42,6 +43,9 @@ export type InferenceError =
   | WorkerLoading
   | InvalidRequest
   | Unauthorized
+
+/** What an answer needs. */
+export type AnswerNeeds = WorkerClient | PartialResults | Tokens | Settings | Narrator
 
 /** No token for too long, though the connection lives. */
 class Stalled extends Data.TaggedError("Stalled")<{}> {}
@@ -58,19 +62,38 @@ export const executeInference: (
   worker: TaskWorker,
   request: InferenceRequest,
   deadline: Option.Option<DateTime.Utc>
-) => Stream.Stream<InferenceEvent, InferenceError, WorkerClient | PartialResults | Tokens | Settings | Narrator> = (
-  worker,
-  request,
-  deadline
+) => Stream.Stream<InferenceEvent, InferenceError, AnswerNeeds> = (worker, request, deadline) =>
+  answer(worker, request.max_tokens, (client, address, request_id) =>
+    client.infer(address, { ...request, request_id, stream: true }, deadline)
+  ).pipe(Stream.withSpan("rbee.phase.executeInference"))
+
+/** Phase 13 for a conversation: what the model says next, with everything else as in {@link executeInference}. */
+export const executeChat: (
+  worker: TaskWorker,
+  order: ChatOrder,
+  deadline: Option.Option<DateTime.Utc>
+) => Stream.Stream<InferenceEvent, InferenceError, AnswerNeeds> = (worker, order, deadline) =>
+  answer(worker, order.max_tokens, (client, address, request_id) =>
+    client.chat(address, order, request_id, deadline)
+  ).pipe(Stream.withSpan("rbee.phase.executeChat"))
+
+const answer = (
+  worker: TaskWorker,
+  max_tokens: number,
+  ask: (
+    client: WorkerClient["Type"],
+    address: WorkerAddress,
+    id: RequestId
+  ) => Stream.Stream<InferenceEvent, WorkerRefusal | StreamCut>
 ) =>
   Stream.unwrap(
     Effect.gen(function* () {
       const client = yield* WorkerClient
       const { timeouts } = yield* Settings
-      const request_id = RequestId.make(yield* Effect.flatMap(Tokens, (tokens) => tokens.id))
+      const id = RequestId.make(yield* Effect.flatMap(Tokens, (tokens) => tokens.id))
       const address = { url: worker.worker_url, api_key: worker.worker_api_key }
       const received: Array<string> = []
-      return client.infer(address, { ...request, request_id, stream: true }, deadline).pipe(
+      return ask(client, address, id).pipe(
         Stream.retry(yield* whileBusy),
         Stream.catchTag("WorkerBusy", (busy) => Stream.fail(new WorkerBusy({ ...busy, retries: busyRetries }))),
         // A long prompt takes its time, and pings show life meanwhile; between events the time is limited.
@@ -80,16 +103,16 @@ export const executeInference: (
           return event
         }),
         Stream.catchTags({
-          StreamCut: (cut) => Stream.fromEffect(explainCut(address, request, received, cut)),
-          Stalled: () => Stream.fromEffect(explainStall(request, received, timeouts.inference_stall))
+          StreamCut: (cut) => Stream.fromEffect(explainCut(address, max_tokens, received, cut)),
+          Stalled: () => Stream.fromEffect(explainStall(max_tokens, received, timeouts.inference_stall))
         }),
-        whileRenewed(Effect.ignore(client.renew(address, request_id))),
+        whileRenewed(Effect.ignore(client.renew(address, id))),
         Stream.ensuringWith((exit) =>
-          Exit.isSuccess(exit) ? Effect.void : cancel(address, request_id, Exit.isInterrupted(exit))
+          Exit.isSuccess(exit) ? Effect.void : cancel(address, id, Exit.isInterrupted(exit))
         )
       )
     })
-  ).pipe(Stream.withSpan("rbee.phase.executeInference"))
+  )
 
 /** How often the worker is told that we are still there; after three of them without a word it ends the request. */
 const renewEvery = "5 seconds"
@@ -116,19 +139,19 @@ const whileBusy = Effect.map(Effect.context<Narrator>(), (narrator) =>
 )
 
 /** Saves what was received; the figures that every broken answer shows. */
-const keep = Effect.fnUntraced(function* (request: InferenceRequest, received: ReadonlyArray<string>) {
+const keep = Effect.fnUntraced(function* (max_tokens: number, received: ReadonlyArray<string>) {
   const { save } = yield* PartialResults
   const file = received.length === 0 ? Option.none() : yield* save(received.join(""))
-  return { tokens_received: received.length, max_tokens: request.max_tokens, partial_file: Option.getOrNull(file) }
+  return { tokens_received: received.length, max_tokens, partial_file: Option.getOrNull(file) }
 })
 
 const explainCut = Effect.fnUntraced(function* (
   address: WorkerAddress,
-  request: InferenceRequest,
+  max_tokens: number,
   received: ReadonlyArray<string>,
   { reason }: StreamCut
 ) {
-  const kept = yield* keep(request, received)
+  const kept = yield* keep(max_tokens, received)
   const { ping } = yield* WorkerClient
   // A worker that nobody can reach may well be alive: only where its port is closed it is known to be gone.
   const isGone = yield* Effect.match(ping(address), { onSuccess: () => false, onFailure: ({ refused }) => refused })
@@ -136,11 +159,11 @@ const explainCut = Effect.fnUntraced(function* (
 })
 
 const explainStall = Effect.fnUntraced(function* (
-  request: InferenceRequest,
+  max_tokens: number,
   received: ReadonlyArray<string>,
   limit: Duration.Duration
 ) {
-  return yield* new WorkerHung({ ...(yield* keep(request, received)), silent_ms: Duration.toMillis(limit) })
+  return yield* new WorkerHung({ ...(yield* keep(max_tokens, received)), silent_ms: Duration.toMillis(limit) })
 })
 
 /** Returns when the worker says that the slot is free, or after the time we grant it. Runs in a finalizer, hence interruptible. */

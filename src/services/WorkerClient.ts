@@ -6,6 +6,7 @@ import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type { ChatOrder } from "../domain/Chat.js"
 import type { RbeeError } from "../domain/errors/index.js"
 import type { ContextOverflow, InvalidRequest, Unauthorized, WorkerBusy } from "../domain/errors/Request.js"
 import type { WorkerDraining, WorkerLoading } from "../domain/errors/Worker.js"
@@ -67,6 +68,16 @@ export class WorkerClient extends Context.Tag("rbee/WorkerClient")<
     readonly infer: (
       worker: WorkerAddress,
       request: InferenceRequest,
+      deadline: Option.Option<DateTime.Utc>
+    ) => Stream.Stream<InferenceEvent, WorkerRefusal | StreamCut>
+    /**
+     * What the model says next in a conversation, told to it by its own template; events as those of `infer`, narration left out. The
+     * request has that name, by which it is renewed and cancelled.
+     */
+    readonly chat: (
+      worker: WorkerAddress,
+      order: ChatOrder,
+      request: RequestId,
       deadline: Option.Option<DateTime.Utc>
     ) => Stream.Stream<InferenceEvent, WorkerRefusal | StreamCut>
     /** Cancels a request; returns when the worker has acknowledged that its slot is free. */

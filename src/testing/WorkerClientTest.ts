@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import type { ChatOrder } from "../domain/Chat.js"
 import { WorkerBusy } from "../domain/errors/Request.js"
 import type { RequestId } from "../domain/Ids.js"
 import type { InferenceEvent, InferenceRequest } from "../domain/Inference.js"
@@ -53,6 +54,13 @@ export type WorkerCall =
       readonly _tag: "infer"
       readonly url: string
       readonly request: InferenceRequest
+      readonly deadline: Option.Option<DateTime.Utc>
+    }
+  | {
+      readonly _tag: "chat"
+      readonly url: string
+      readonly order: ChatOrder
+      readonly request: RequestId
       readonly deadline: Option.Option<DateTime.Utc>
     }
   | { readonly _tag: "forward"; readonly url: string; readonly path: string; readonly body: string }
@@ -126,6 +134,14 @@ const make = (options: WorkerClientTestOptions) => {
           Effect.zipRight(check),
           Effect.zipRight(refuse),
           Effect.map(() => speak(worker, request.max_tokens))
+        )
+      ),
+    chat: ({ url }, order, request, deadline) =>
+      Stream.unwrap(
+        note({ _tag: "chat", url, order, request, deadline }).pipe(
+          Effect.zipRight(check),
+          Effect.zipRight(refuse),
+          Effect.map(() => speak(worker, order.max_tokens))
         )
       ),
     forward: ({ url }, { path, body }) =>

@@ -2,6 +2,7 @@ import * as Command from "@effect/cli/Command"
 import { assert, describe, it } from "@effect/vitest"
 import * as HashMap from "effect/HashMap"
 import { catalog } from "../../src/cli/commands/catalog.js"
+import { chat } from "../../src/cli/commands/chat.js"
 import { hive } from "../../src/cli/commands/hive.js"
 import { infer } from "../../src/cli/commands/infer.js"
 import { install } from "../../src/cli/commands/install.js"
@@ -26,6 +27,7 @@ const groups: Readonly<Record<string, ReadonlyArray<string>>> = {
     Command.make("rbee").pipe(
       Command.withSubcommands([
         infer,
+        chat,
         serve,
         plan,
         setup,

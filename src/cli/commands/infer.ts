@@ -30,6 +30,8 @@ export const taskOptions = {
   ),
   topP: number("top-p", "only the likeliest tokens whose probabilities add up to this"),
   topK: integer("top-k", "only so many of the likeliest tokens"),
+  minP: number("min-p", "only tokens at least this likely, beside the likeliest"),
+  repeatPenalty: number("repeat-penalty", "above 1 makes what was just said less likely to come again"),
   seed: integer("seed", "the same seed gives the same text"),
   stop: text("stop", "ends the answer before this text; may be given several times").pipe(Options.repeated),
   ctxSize: integer("ctx-size", "context size in tokens of a worker that has to be started"),

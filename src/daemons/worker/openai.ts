@@ -20,7 +20,7 @@ import {
   type EmbeddingsRequest
 } from "../../domain/OpenAi.js"
 import { type AnswerHead, chatChunks, chatCompletion, completion, completionChunks } from "../../domain/OpenAiAnswer.js"
-import { deadlineOf, waitOf } from "../../layers/http/wishes.js"
+import { deadlineOf, leaseOf, requestIdOf, waitOf } from "../../layers/http/wishes.js"
 import { type GenerateOrder, generate } from "../../programs/13-generate.js"
 import { collectAnswer } from "../../programs/collectAnswer.js"
 import { Settings } from "../../services/Settings.js"
@@ -41,10 +41,15 @@ export const openAiHandlers = ({ model_ref, heard }: Identity) =>
       const { timeouts } = yield* Settings
       const started_unix = Math.floor((yield* Clock.currentTimeMillis) / 1000)
 
-      const headOf = Effect.fnUntraced(function* (kind: string, model: string) {
-        const id = `${kind}-${yield* tokens.id}`
+      const headOf = Effect.fnUntraced(function* (
+        kind: string,
+        model: string,
+        request: HttpServerRequest.HttpServerRequest
+      ) {
+        const own = RequestId.make(`${kind}-${yield* tokens.id}`)
+        const id = Option.getOrElse(requestIdOf(request), () => own)
         const head: AnswerHead = { id, created: Math.floor((yield* Clock.currentTimeMillis) / 1000), model }
-        return { id: RequestId.make(id), head }
+        return { id, head }
       })
       const wishesOf = (request: HttpServerRequest.HttpServerRequest) => ({
         deadline: deadlineOf(request),
@@ -61,8 +66,10 @@ export const openAiHandlers = ({ model_ref, heard }: Identity) =>
 
       const chat = Effect.fnUntraced(function* (payload: ChatRequest, request: HttpServerRequest.HttpServerRequest) {
         yield* heard
-        const { id, head } = yield* headOf("chatcmpl", payload.model)
+        const { id, head } = yield* headOf("chatcmpl", payload.model, request)
         const events = yield* generate(id, chatOrder(payload, request))
+        const lease = leaseOf(request)
+        if (Option.isSome(lease)) yield* self.renew(id, lease.value)
         if (payload.stream !== true) return chatCompletion(head, yield* collectAnswer(events))
         const chunks = chatChunks(head, payload.stream_options?.include_usage ?? false)
         return EventStream.respond(ChatChunk, Stream.mapConcat(events, chunks), { "x-request-id": id })
@@ -73,7 +80,7 @@ export const openAiHandlers = ({ model_ref, heard }: Identity) =>
         request: HttpServerRequest.HttpServerRequest
       ) {
         yield* heard
-        const { id, head } = yield* headOf("cmpl", payload.model)
+        const { id, head } = yield* headOf("cmpl", payload.model, request)
         const { prompt, max_tokens } = payload
         const events = yield* generate(id, { prompt, max_tokens, sampling: choiceOf(payload), ...wishesOf(request) })
         if (payload.stream !== true) return completion(head, yield* collectAnswer(events))

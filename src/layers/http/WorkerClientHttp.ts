@@ -17,6 +17,8 @@ import {
   WorkerLoading
 } from "../../domain/errors/index.js"
 import { InferenceEvent } from "../../domain/Inference.js"
+import { ChatChunk } from "../../domain/OpenAi.js"
+import { chatEvents, chatRequestOf } from "../../domain/OpenAiClient.js"
 import { StreamCut } from "../../domain/StreamCut.js"
 import { Settings } from "../../services/Settings.js"
 import { type WorkerAddress, WorkerClient, type WorkerRefusal } from "../../services/WorkerClient.js"
@@ -41,6 +43,12 @@ const cut = (error: unknown): StreamCut =>
 
 const at = ({ url, api_key }: WorkerAddress) => ({ url, token: Option.some(api_key) })
 
+/** Held by a lease, which is to be renewed, and due by then. */
+const leased = (deadline: Option.Option<DateTime.Utc>) => ({
+  "x-request-deadline": Option.getOrUndefined(Option.map(deadline, DateTime.formatIso)),
+  "x-lease": "15"
+})
+
 const make = Effect.gen(function* () {
   const { timeouts } = yield* Settings
   const api = yield* HttpApiClient.make(WorkerApi, { transformClient })
@@ -64,13 +72,16 @@ const make = Effect.gen(function* () {
       eventsOf(
         at(worker),
         InferenceEvent,
-        streams.worker.infer({
-          payload,
-          headers: {
-            "x-request-deadline": Option.getOrUndefined(Option.map(deadline, DateTime.formatIso)),
-            "x-lease": "15"
-          },
-          withResponse: true
+        streams.worker.infer({ payload, headers: leased(deadline), withResponse: true })
+      ).pipe(Stream.mapError(explain)),
+    chat: (worker, order, request_id, deadline) =>
+      Stream.unwrap(
+        Effect.map(Effect.clock, (clock) => {
+          const now = () => clock.unsafeCurrentTimeMillis()
+          // No slot is waited for: whoever asks is told that all are taken, and asks again.
+          const headers = { ...leased(deadline), "x-request-id": request_id, prefer: "wait=0" }
+          const chunks = streams.worker.chat({ payload: chatRequestOf(order), headers, withResponse: true })
+          return Stream.mapConcat(eventsOf(at(worker), ChatChunk, chunks), chatEvents(now(), now))
         })
       ).pipe(Stream.mapError(explain)),
     forward: forwardTo(transformClient(yield* HttpClient.HttpClient), cut),
