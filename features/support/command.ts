@@ -17,7 +17,8 @@ export interface CommandOptions {
   readonly args: ReadonlyArray<string>
   readonly env: Readonly<Record<string, string>>
   readonly cwd: string
-  readonly stdin?: string
+  /** The whole of its standard input; null leaves it open. */
+  readonly stdin?: string | null
 }
 
 /** No command of these scenarios takes that long, on a busy machine either. */
@@ -48,7 +49,7 @@ export class RbeeCommand {
     child.stdout.setEncoding("utf8").on("data", keep(this.stdout))
     child.stderr.setEncoding("utf8").on("data", keep(this.stderr))
     child.stdin.on("error", () => undefined) // a command that does not read its input may end first
-    child.stdin.end(stdin)
+    if (stdin !== null) child.stdin.end(stdin)
     this.#closed = new Promise((resolve, reject) => {
       child.once("error", reject)
       child.once("close", (code, signal) => {
@@ -93,6 +94,16 @@ export class RbeeCommand {
     } finally {
       this.#watchers.delete(look)
     }
+  }
+
+  /** Types a line into an open standard input. */
+  readonly type = (line: string): void => {
+    this.#child.stdin?.write(`${line}\n`)
+  }
+
+  /** Ends an open standard input, as Ctrl+D does. */
+  readonly endInput = (): void => {
+    this.#child.stdin?.end()
   }
 
   readonly signal = (name: NodeJS.Signals): void => {

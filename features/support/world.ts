@@ -164,7 +164,7 @@ export class RbeeWorld extends World {
   }
 
   /** Starts the command and does not wait for it. */
-  readonly start = (args: ReadonlyArray<string>, stdin = ""): RbeeCommand => {
+  readonly start = (args: ReadonlyArray<string>, stdin: string | null = ""): RbeeCommand => {
     const { program, inside } = this
     const command = new RbeeCommand({ inside, program, args, stdin, env: this.#env, cwd: this.folder })
     this.commands.push(command)

@@ -19,14 +19,15 @@ export interface StartedWorker {
   readonly stop: () => Promise<void>
 }
 
-/** Starts one on a free port and waits until its model is loaded; ends with its process. */
+/** Starts one on a free port, with the demo model unless another is named, and waits until it is loaded; ends with its process. */
 export const startWorker = async (...args: ReadonlyArray<string>): Promise<StartedWorker> => {
   const home = await mkdtemp(join(tmpdir(), "rbee-worker-"))
   const child = spawn(
     process.execPath,
     [
       join(root, "dist", "bin", "llm-worker-rbee.js"),
-      ...["--model", demoModel, "--port", "0", "--threads", "1", "--ready-fd", "3", ...args]
+      ...(args.includes("--model") ? [] : ["--model", demoModel]),
+      ...["--port", "0", "--threads", "1", "--ready-fd", "3", ...args]
     ],
     {
       stdio: ["ignore", "ignore", "ignore", "pipe"],
