@@ -97,6 +97,7 @@ export interface StatusOfWorker {
   readonly slots_available: number
   readonly waiting: number
   readonly tokens_generated: number
+  readonly requests: ReadonlyArray<string>
 }
 
 /** What the worker does at this moment. */
