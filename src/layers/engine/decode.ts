@@ -90,7 +90,7 @@ export class Decode {
 
   async #produce(): Promise<void> {
     const reason = await this.#tokens()
-    const rest = reason === "stop" ? undefined : this.#cutter.end()
+    const rest = this.#cutter.end()
     if (rest !== undefined) this.#take(rest)
     if (this.#call !== undefined) this.#giveUpCall(this.#call)
     this.#ready.push(stopPiece(reason))
@@ -132,7 +132,10 @@ export class Decode {
       this.#endCall(this.#call)
     } else if (cut.text !== "" || cut.tokens > 0) this.#emit(textPiece(cut))
     if (cut.stop === undefined) return undefined
-    if (cut.stop !== this.#opening) return this.#of.endTexts.includes(cut.stop) ? "eos" : "stop"
+    if (cut.stop !== this.#opening) {
+      this.#cutter.drop()
+      return this.#of.endTexts.includes(cut.stop) ? "eos" : "stop"
+    }
     this.#cutter.skip(cut.stop)
     this.#call = { text: "", tokens: 0 }
     this.#watch()

@@ -83,6 +83,12 @@ export class TextPieces {
     this.#text = this.#text.slice(stop.length)
   }
 
+  /** Drops all that is held: a stop string, and what came with it. */
+  drop(): void {
+    this.#bytes = nothing
+    this.#text = ""
+  }
+
   /** Puts text back: it comes before what is pushed next. */
   unread(text: string): void {
     this.#text = text + this.#text
