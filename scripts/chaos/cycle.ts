@@ -22,8 +22,9 @@ export interface Result {
   readonly victim: RbeeProcess | null
   /** What the request that set the moment was doing. */
   readonly moment: string
-  /** From the kill until the next command had its answer, and until everything held again. Null where there was no such command. */
+  /** From the kill until the next command had its answer. Null where there was no such command. */
   readonly served_ms: number | null
+  /** From the end of the last request until everything held. */
   readonly settled_ms: number
   /** What each request came to. */
   readonly outcomes: ReadonlyArray<string>
@@ -36,6 +37,9 @@ const roleOf = ({ role, command }: RbeeProcess): Role | null =>
 
 /** A pool whose keeper was killed is gone within 10 s, others with their lease: all of it with room for a busy machine. */
 const settled_within_ms = 45_000
+
+/** The same where nothing but a keeper was killed: twice what is promised. */
+const keeperless_ms = 20_000
 
 /** Runs one. */
 export const runCycle = async (world: World, chance: Chance, plan: Plan): Promise<Result> => {
@@ -66,9 +70,12 @@ export const runCycle = async (world: World, chance: Chance, plan: Plan): Promis
   await Promise.all(requests.map(({ ended }) => ended))
   for (const [at, request] of requests.entries()) violations.push(...judge(request, before[at], victim))
 
+  const over_ms = performance.now()
   const left = await settle(() => (plan.site === "stays" ? problemsOfStays(world) : problemsOfPasses(world, false)))
-  const settled_ms = since()
+  const settled_ms = Math.round(performance.now() - over_ms)
   violations.push(...left)
+  if (plan.site === "passes" && victim?.role === "other" && settled_ms > keeperless_ms)
+    violations.push(`a pool outlived its keeper by ${settled_ms} ms`)
   if (plan.site === "passes") {
     // What was killed could not tidy up after itself: the next command does.
     const dirty = await problemsOfPasses(world, true)

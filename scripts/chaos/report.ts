@@ -29,7 +29,7 @@ export const lineOf = (number: number, { plan, victim, moment, served_ms, settle
 const percentile = (values: ReadonlyArray<number>, share: number): number | null =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? null
 
-/** All kills, by role and pool: how long until the next command was served, and until everything held again. `atEnd`: what was wrong then. */
+/** All kills, by role and pool: how long until the next command was served, and from the last request's end until everything held. `atEnd`: what was wrong then. */
 export const summaryOf = (results: ReadonlyArray<Result>, atEnd: ReadonlyArray<string>): string => {
   const roles: ReadonlyArray<Role> = ["keeper", "queen", "hive", "worker"]
   const rows = (["stays", "passes"] as const).flatMap((site) =>
