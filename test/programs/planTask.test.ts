@@ -35,7 +35,8 @@ describe("planTask", () => {
     }
     return Effect.gen(function* () {
       const planned = yield* plan(given)
-      assert.deepStrictEqual(asked, [{ ...given, worker_type: "llm-worker-rbee", reuse: false }])
+      const build_from = { url: node().git_repo_url, branch: node().git_branch }
+      assert.deepStrictEqual(asked, [{ ...given, worker_type: "llm-worker-rbee", reuse: false, build_from }])
       assert.deepStrictEqual(planned, {
         ...{ node: workstation, backend: "cpu", reuses: null },
         spawn: testPlan(asked[0] ?? task())
