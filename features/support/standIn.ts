@@ -90,6 +90,7 @@ const answer = (state: StandInState, method: string, url: string, response: Http
       return void json({ workers })
     case "GET /v1/events":
       return void events({ type: "workers", workers })
+    case "POST /v1/lease":
     case "PUT /v1/lease":
       return void json({ message: "renewed" })
     case "DELETE /v1/lease/":
