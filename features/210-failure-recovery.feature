@@ -175,7 +175,7 @@ Feature: Recovery from failures
     And the first tokens are there
     And another user's queen is running, and looks at the node "workstation"
     Then the queen's log tells of "The hive on workstation is now held by another queen: that of {other home} on"
-    And the command gives all its 1500 tokens, numbered without a gap
+    And the stream gives all its tokens, numbered without a gap
     When I run `rbee infer --node workstation --prompt "Once upon a time"`
     Then the exit code is 1
     And stderr contains "is now held by another queen: that of {other home} on"
@@ -207,7 +207,7 @@ Feature: Recovery from failures
     And the queen offers no worker any more
     When I run `rbee setup preflight --node localhost` besides
     Then another hive runs, with the very same worker
-    And the command gives all its 1500 tokens, numbered without a gap
+    And the stream gives all its tokens, numbered without a gap
 
   @Gap-F7 @real
   Scenario: A queen that is told to end with a stream and a download under way is gone within the deadline

@@ -1,6 +1,7 @@
 /** Hives and workers that lose each other, and find each other again. */
 import assert from "node:assert/strict"
 import { Given, Then, When } from "@cucumber/cucumber"
+import type { RbeeCommand } from "../support/command.js"
 import { list, untilEnded } from "../support/processes.js"
 import type { RbeeWorld } from "../support/world.js"
 import { eventsOf } from "./output.js"
@@ -60,19 +61,26 @@ Then(
   }
 )
 
+/** The command ends well, and gave all the tokens that it asked for, numbered without a gap. */
+export const isWhole = async (command: RbeeCommand): Promise<void> => {
+  assert.equal(await command.exit(), 0, command.transcript)
+  const events = eventsOf(command)
+  const asked = Number(command.args[command.args.indexOf("--max-tokens") + 1])
+  assert.equal(events.findLast(({ type }) => type === "end")?.tokens_out, asked)
+  const numbers = events.flatMap(({ type, i }) => (type === "token" ? [i] : []))
+  assert.ok(numbers.length > 0)
+  assert.deepEqual(
+    numbers,
+    numbers.map((_, i) => i)
+  )
+}
+
 Then("both streams give all their tokens, numbered without a gap", async function (this: RbeeWorld) {
-  for (const command of streams(this)) {
-    assert.equal(await command.exit(), 0, command.transcript)
-    const events = eventsOf(command)
-    const asked = Number(command.args[command.args.indexOf("--max-tokens") + 1])
-    assert.equal(events.findLast(({ type }) => type === "end")?.tokens_out, asked)
-    const numbers = events.flatMap(({ type, i }) => (type === "token" ? [i] : []))
-    assert.ok(numbers.length > 0)
-    assert.deepEqual(
-      numbers,
-      numbers.map((_, i) => i)
-    )
-  }
+  for (const command of streams(this)) await isWhole(command)
+})
+
+Then("the stream gives all its tokens, numbered without a gap", async function (this: RbeeWorld) {
+  await isWhole(this.commands.find(({ args }) => args[0] === "infer") ?? assert.fail("no infer was started"))
 })
 
 Then("every command ends with exit code {int}", async function (this: RbeeWorld, code: number) {

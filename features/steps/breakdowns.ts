@@ -3,14 +3,19 @@ import assert from "node:assert/strict"
 import * as Fs from "node:fs/promises"
 import { Then, When } from "@cucumber/cucumber"
 import type { RbeeCommand } from "../support/command.js"
-import { list } from "../support/processes.js"
+import { isRunning, list } from "../support/processes.js"
 import type { RbeeWorld } from "../support/world.js"
 import { argumentsOf } from "./commands.js"
 
 const workerOf = (world: RbeeWorld) => world.seen.get("worker") ?? assert.fail("the worker is looked at first")
 
-When(/^the worker (?:is killed|is stopped|goes on) with (SIG\w+)$/, function (this: RbeeWorld, signal: NodeJS.Signals) {
+When(/^the worker (?:is killed|is stopped) with (SIG\w+)$/, function (this: RbeeWorld, signal: NodeJS.Signals) {
   process.kill(workerOf(this).pid, signal)
+})
+
+When("the worker goes on with SIGCONT", async function (this: RbeeWorld) {
+  // By now it may have been killed for its silence.
+  if (await isRunning(workerOf(this))) process.kill(workerOf(this).pid, "SIGCONT")
 })
 
 const others = new WeakMap<RbeeWorld, RbeeCommand>()

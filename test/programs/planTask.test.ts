@@ -6,6 +6,7 @@ import { SshHostUnknown } from "../../src/domain/errors/Ssh.js"
 import { WorkerId } from "../../src/domain/Ids.js"
 import type { InferenceTask } from "../../src/domain/Task.js"
 import type { SpawnRequest } from "../../src/domain/Worker.js"
+import { builtFrom } from "../../src/domain/WorkerBinary.js"
 import { planTask } from "../../src/programs/planTask.js"
 import { HiveClientTest } from "../../src/testing/HiveClientTest.js"
 import { HivesTest } from "../../src/testing/HivesTest.js"
@@ -35,8 +36,7 @@ describe("planTask", () => {
     }
     return Effect.gen(function* () {
       const planned = yield* plan(given)
-      const build_from = { url: node().git_repo_url, branch: node().git_branch }
-      assert.deepStrictEqual(asked, [{ ...given, worker_type: "llm-worker-rbee", reuse: false, build_from }])
+      assert.deepStrictEqual(asked, [{ ...given, worker_type: "llm-worker-rbee", reuse: false, ...builtFrom(node()) }])
       assert.deepStrictEqual(planned, {
         ...{ node: workstation, backend: "cpu", reuses: null },
         spawn: testPlan(asked[0] ?? task())
