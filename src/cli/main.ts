@@ -8,41 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { version } from "../domain/Version.js"
-import { catalog } from "./commands/catalog.js"
-import { chat } from "./commands/chat.js"
-import { hive } from "./commands/hive.js"
-import { infer } from "./commands/infer.js"
-import { install } from "./commands/install.js"
-import { logs } from "./commands/logs.js"
-import { models } from "./commands/models.js"
-import { plan } from "./commands/plan.js"
-import { queen } from "./commands/queen.js"
-import { serve } from "./commands/serve.js"
-import { setup } from "./commands/setup.js"
-import { status } from "./commands/status.js"
-import { worker } from "./commands/worker.js"
-import { workers } from "./commands/workers.js"
+import { rbee } from "./commands/rbee.js"
 import { exitCode } from "./exit.js"
-
-const rbee = Command.make("rbee").pipe(
-  Command.withDescription("Turn any machines you can reach by SSH into one LLM inference pool"),
-  Command.withSubcommands([
-    infer,
-    chat,
-    serve,
-    plan,
-    setup,
-    workers,
-    models,
-    catalog,
-    logs,
-    status,
-    queen,
-    hive,
-    worker,
-    install
-  ])
-)
 
 const run = Command.run(rbee, { name: "rbee", version })
 

@@ -2,17 +2,11 @@ import * as Command from "@effect/cli/Command"
 import { assert, describe, it } from "@effect/vitest"
 import * as HashMap from "effect/HashMap"
 import { catalog } from "../../src/cli/commands/catalog.js"
-import { chat } from "../../src/cli/commands/chat.js"
 import { hive } from "../../src/cli/commands/hive.js"
-import { infer } from "../../src/cli/commands/infer.js"
-import { install } from "../../src/cli/commands/install.js"
-import { logs } from "../../src/cli/commands/logs.js"
 import { models } from "../../src/cli/commands/models.js"
-import { plan } from "../../src/cli/commands/plan.js"
 import { queen } from "../../src/cli/commands/queen.js"
-import { serve } from "../../src/cli/commands/serve.js"
+import { rbee } from "../../src/cli/commands/rbee.js"
 import { setup } from "../../src/cli/commands/setup.js"
-import { status } from "../../src/cli/commands/status.js"
 import { worker } from "../../src/cli/commands/worker.js"
 import { workers } from "../../src/cli/commands/workers.js"
 import { pageFor, pages, renderPage } from "../../src/cli/help.js"
@@ -23,26 +17,7 @@ const namesOf = <Name extends string, R, E, A>(command: Command.Command<Name, R,
 ]
 
 const groups: Readonly<Record<string, ReadonlyArray<string>>> = {
-  "": namesOf(
-    Command.make("rbee").pipe(
-      Command.withSubcommands([
-        infer,
-        chat,
-        serve,
-        plan,
-        setup,
-        workers,
-        models,
-        catalog,
-        logs,
-        status,
-        queen,
-        hive,
-        worker,
-        install
-      ])
-    )
-  ),
+  "": namesOf(rbee),
   setup: namesOf(setup),
   workers: namesOf(workers),
   models: namesOf(models),
