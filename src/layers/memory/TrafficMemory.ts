@@ -50,7 +50,11 @@ const make = Effect.gen(function* () {
     Effect.zipRight(
       Ref.update(state, (now) => ({
         ...now,
-        running: HashMap.modify(now.running, id, (count) => count - 1)
+        // A worker that answers nothing is not remembered: most that ever were are gone.
+        running:
+          runningOf(now, id) > 1
+            ? HashMap.set(now.running, id, runningOf(now, id) - 1)
+            : HashMap.remove(now.running, id)
       })),
       wake
     )
