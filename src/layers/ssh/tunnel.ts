@@ -71,7 +71,7 @@ const sockets_max = 256
  * Listens on a free local port until the scope ends, and carries each of its connections to the port of the node's loopback.
  * `connect` is asked at once, so that a node that cannot be had is told at once, and again for each client, for as long as
  * it lasts: so the port stays the same when the connection is lost and made anew. A client for whom nothing listens there is reset, as
- * by the node itself; one that comes while there is no way to the node gets no answer, which tells nothing of what runs there.
+ * by the node itself; one that had no answer when the way to the node was lost gets none, which tells nothing of what runs there.
  */
 export const openTunnel = (
   connect: Effect.Effect<Connection, TunnelProblem, Scope.Scope>,
@@ -118,18 +118,22 @@ const listen = (onClient: (socket: Net.Socket) => void) =>
 /** Serves one client until its socket is closed, whoever closes it. */
 const carry = (connect: Effect.Effect<Connection, TunnelProblem, Scope.Scope>, port: number, socket: Net.Socket) => {
   const closed = Effect.async<void>((resume) => {
-    const leave = () => resume(Effect.void)
-    if (socket.closed) return leave()
-    socket.once("close", leave)
-    return Effect.sync(() => socket.off("close", leave))
+    const close = () => resume(Effect.void)
+    if (socket.closed) return close()
+    socket.once("close", close)
+    return Effect.sync(() => socket.off("close", close))
   })
-  // What it wrote is read first: closing on unread bytes is a reset.
-  const hangUp = Effect.sync(() => socket.resume().end())
+  const gone = Effect.zipRight(
+    Effect.sync(() => leave(socket)),
+    closed
+  )
   return Effect.gen(function* () {
-    const connection = yield* Effect.tapError(connect, () => Effect.zipRight(hangUp, closed))
-    const channel = yield* connection.reach(socket.remotePort ?? 0, "127.0.0.1", port)
+    const connection = yield* Effect.tapError(connect, () => gone)
+    const channel = yield* Effect.tapError(connection.reach(socket.remotePort ?? 0, "127.0.0.1", port), () =>
+      connection.isOpen() ? Effect.void : gone
+    )
     yield* Effect.acquireRelease(
-      Effect.sync(() => connection.onClose(() => socket.resetAndDestroy())),
+      Effect.sync(() => connection.onClose(() => leave(socket))),
       (unlisten) => Effect.sync(unlisten)
     )
     join(connection, channel, socket)
@@ -143,15 +147,23 @@ const carry = (connect: Effect.Effect<Connection, TunnelProblem, Scope.Scope>, p
 }
 
 /**
+ * Takes leave of a client whose node is out of reach: an answer that has begun is reset, since nobody may take that for its end;
+ * one that has not is left out. What the client wrote is read first: closing on unread bytes is a reset.
+ */
+const leave = (socket: Net.Socket) => {
+  if (socket.bytesWritten > 0) socket.resetAndDestroy()
+  else socket.unpipe().resume().end()
+}
+
+/**
  * Joins a client and the node's process. `pipe` carries bytes and backpressure; the end of each direction is carried here,
  * since a lost connection ends its channels too, and nobody may take that for the end of an answer.
  */
 const join = (connection: Connection, channel: TunnelChannel, socket: Net.Socket) => {
-  const reset = () => socket.resetAndDestroy()
-  channel.on("error", reset)
-  channel.on("end", () => (connection.isOpen() ? socket.end() : reset()))
+  channel.on("error", () => socket.resetAndDestroy())
+  channel.on("end", () => (connection.isOpen() ? socket.end() : leave(socket)))
   // Not before what was received has been written.
-  channel.on("close", () => (connection.isOpen() ? socket.destroySoon() : reset()))
+  channel.on("close", () => (connection.isOpen() ? socket.destroySoon() : leave(socket)))
   socket.pipe(channel)
   channel.pipe(socket, { end: false })
 }

@@ -203,6 +203,23 @@ describe("tunnel", () => {
     )
   )
 
+  it.live("a lost link tells a client that had no answer yet nothing of what runs there", () =>
+    withSession((_, sshd) =>
+      Effect.gen(function* () {
+        const asked = yield* Deferred.make<void>()
+        const server = yield* tcpServer((socket) =>
+          socket.once("data", () => Deferred.unsafeDone(asked, Effect.void)).resume()
+        )
+        const socket = yield* tcpClient(yield* tunnel(sshd, server.port))
+        const answer = yield* Effect.fork(received(socket))
+        socket.write("a question")
+        yield* Deferred.await(asked)
+        yield* Effect.promise(sshd.dropSessions)
+        assert.deepStrictEqual(yield* answer, { bytes: Buffer.alloc(0), error: null })
+      }).pipe(soon)
+    )
+  )
+
   it.live("a client that comes while the node is down gets no answer, one that comes when it is back is served", () =>
     withSession(
       (_, sshd) =>
