@@ -40,7 +40,7 @@ export const eventsOf = <A, I, E>(
 ): Stream.Stream<A, E | RbeeError | StreamCut> =>
   Stream.unwrap(Effect.map(aimedAt(target)(open), ([, { stream }]) => EventStream.read(schema)(stream)))
 
-/** For `HttpApiClient.make`: every request gets its address, its key and its correlation id. */
+/** For typed clients: every request gets its address, its key and its correlation id. */
 export const transformClient = HttpClient.mapRequestEffect((request: HttpClientRequest.HttpClientRequest) =>
   Effect.gen(function* () {
     const { url, token } = yield* CurrentTarget

@@ -1,4 +1,3 @@
-import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -8,8 +7,9 @@ import { Unauthorized, WorkerNotFound } from "../../domain/errors/index.js"
 import { localhost } from "../../domain/Ids.js"
 import { HiveCallback } from "../../services/HiveCallback.js"
 import { aimedAt, causeOf, HttpClientLive, transformClient } from "./Client.js"
+import { lazyClient } from "./lazyClient.js"
 
-const make = Effect.map(HttpApiClient.make(HiveApi, { transformClient }), (api) =>
+const make = Effect.map(lazyClient(HiveApi, transformClient), (api) =>
   HiveCallback.of({
     ready: (callback_url, key, payload) =>
       aimedAt({ url: new URL(callback_url).origin, token: Option.some(key) })(api.open.ready({ payload })).pipe(

@@ -1,4 +1,3 @@
-import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -26,6 +25,7 @@ import {
   retryUnreachable,
   transformClient
 } from "./Client.js"
+import { lazyClient } from "./lazyClient.js"
 
 const isRbeeError = Schema.is(RbeeError)
 
@@ -73,8 +73,8 @@ const notJson = (issue: ParseResult.ParseIssue): string | null => {
 
 const make = Effect.gen(function* () {
   const { timeouts } = yield* Settings
-  const api = yield* HttpApiClient.make(HiveApi, { transformClient })
-  const streams = yield* HttpApiClient.make(HiveStreams, { transformClient })
+  const api = yield* lazyClient(HiveApi, transformClient)
+  const streams = yield* lazyClient(HiveStreams, transformClient)
 
   const at = ({ url, token }: HiveAddress) => ({ url, token: Option.some(token) })
   const late = (hive: HiveAddress) => () =>

@@ -1,4 +1,3 @@
-import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -29,6 +28,7 @@ import { TaskEvent } from "../../domain/Task.js"
 import { type QueenAddress, QueenClient } from "../../services/QueenClient.js"
 import { Settings } from "../../services/Settings.js"
 import { aimedAt, causeOf, eventsOf, HttpClientLive, transformClient } from "./Client.js"
+import { lazyClient } from "./lazyClient.js"
 
 const isRbeeError = Schema.is(RbeeError)
 
@@ -46,8 +46,8 @@ const withoutType = <A extends { readonly type: string }>({ type: _, ...rest }: 
 
 const make = Effect.gen(function* () {
   const { timeouts } = yield* Settings
-  const api = yield* HttpApiClient.make(QueenApi, { transformClient })
-  const streams = yield* HttpApiClient.make(QueenStreams, { transformClient })
+  const api = yield* lazyClient(QueenApi, transformClient)
+  const streams = yield* lazyClient(QueenStreams, transformClient)
 
   const ask = <A, E>(queen: QueenAddress, call: Effect.Effect<A, E>) =>
     aimedAt(queen)(call).pipe(Effect.mapError(explain(queen)))

@@ -1,4 +1,3 @@
-import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -24,6 +23,7 @@ import { Settings } from "../../services/Settings.js"
 import { type WorkerAddress, WorkerClient, type WorkerRefusal } from "../../services/WorkerClient.js"
 import { aimedAt, causeOf, eventsOf, HttpClientLive, isRefused, transformClient } from "./Client.js"
 import { forwardTo } from "./forward.js"
+import { lazyClient } from "./lazyClient.js"
 
 const isRefusal = Schema.is(
   Schema.Union(WorkerBusy, WorkerDraining, WorkerLoading, ContextOverflow, InvalidRequest, Unauthorized)
@@ -51,8 +51,8 @@ const leased = (deadline: Option.Option<DateTime.Utc>) => ({
 
 const make = Effect.gen(function* () {
   const { timeouts } = yield* Settings
-  const api = yield* HttpApiClient.make(WorkerApi, { transformClient })
-  const streams = yield* HttpApiClient.make(WorkerStreams, { transformClient })
+  const api = yield* lazyClient(WorkerApi, transformClient)
+  const streams = yield* lazyClient(WorkerStreams, transformClient)
 
   return WorkerClient.of({
     ping: (worker) =>
