@@ -13,7 +13,7 @@ export const argumentsOf = (world: RbeeWorld, line: string): ReadonlyArray<strin
 }
 
 Given("a queen is running", async function (this: RbeeWorld) {
-  this.goodbyes.push(async () => void (await this.prepare(["queen", "stop"])))
+  this.goodbyes.push(this.endQueen)
   await this.prepare(["queen", "start"])
 })
 

@@ -219,6 +219,13 @@ export class RbeeWorld extends World {
     }
   }
 
+  /** Tells the queen to end, as a service manager does, and waits until she has. */
+  readonly endQueen = async (): Promise<void> => {
+    const queens = (await processesOf([this.home])).filter(({ role }) => role === "queen")
+    for (const { pid } of queens) kill(pid, "SIGTERM")
+    await untilEnded(queens, 60_000)
+  }
+
   /** Makes the model that features call `{endless model}`. */
   readonly writeEndlessModel = async (): Promise<void> => {
     const path = Path.join(this.folder, "endless.gguf")
@@ -291,9 +298,9 @@ export class RbeeWorld extends World {
   }
 }
 
-const kill = (pid: number) => {
+const kill = (pid: number, signal: "SIGTERM" | "SIGKILL" = "SIGKILL") => {
   try {
-    process.kill(pid, "SIGKILL")
+    process.kill(pid, signal)
   } catch {
     // It ended by itself meanwhile.
   }

@@ -59,12 +59,15 @@ const backUp = (place: Place, lines: number): number => {
   return size === 0 ? 0 : found + 1
 }
 
+/** Which of the older files is the youngest. In the middle of a rotation there is no `.1`, and what was that is `.2`. */
+const youngestOf = (path: string): number | null => inodeOf(older(path, 1)) ?? inodeOf(older(path, 2))
+
 /** One reader of one log. */
 export class LogReader {
   /** Files that are no longer written, the oldest first. */
   #finished: Array<Place> = []
   #current: Place | undefined
-  /** What `.1` was when it was looked at last. */
+  /** The youngest of the older files when it was looked at last. */
   #rotated: number | null = null
   /** Whether the file was seen to be copied, and not yet to be cut. */
   #uncut = false
@@ -79,7 +82,7 @@ export class LogReader {
     do {
       reader.close()
       reader.#start(lines)
-    } while (reader.#rotated !== inodeOf(older(path, 1))) // it was rotated meanwhile
+    } while (reader.#rotated !== youngestOf(path)) // it was rotated meanwhile
     return reader.#current === undefined && reader.#finished.length === 0 ? undefined : reader
   }
 
@@ -106,7 +109,7 @@ export class LogReader {
   }
 
   #start(lines: number): void {
-    this.#rotated = inodeOf(older(this.path, 1))
+    this.#rotated = youngestOf(this.path)
     this.#current = openAt(this.path)
     let missing = lines
     if (this.#current !== undefined) {
@@ -136,7 +139,7 @@ export class LogReader {
       if (this.#finished.length > 0) continue
       if (this.#current === undefined || this.#uncut) return undefined
       const bytes = piece(this.#current)
-      if (this.#rotated !== inodeOf(older(this.path, 1))) continue // these may be of before the cut, or of after it
+      if (this.#rotated !== youngestOf(this.path)) continue // these may be of before the cut, or of after it
       this.#current.offset += bytes.length
       return bytes.length === 0 ? undefined : bytes
     }
@@ -144,7 +147,7 @@ export class LogReader {
 
   /** Sees what has become of the file. */
   #look(): void {
-    const first = inodeOf(older(this.path, 1))
+    const first = youngestOf(this.path)
     if (first !== this.#rotated) this.#followRotations(first)
     if (this.#uncut) this.#uncut = this.#isUncut()
     const inode = inodeOf(this.path)
@@ -153,17 +156,16 @@ export class LogReader {
       this.#current = openAt(this.path)
       this.#uncut = false
     }
-    if (this.#current !== undefined && !this.#uncut && sizeOf(this.#current) < this.#current.offset) {
-      this.#current.offset = 0 // somebody emptied it
-    }
+    if (this.#current === undefined || this.#uncut || sizeOf(this.#current) >= this.#current.offset) return
+    if (first === youngestOf(this.path)) this.#current.offset = 0 // somebody emptied it, and no rotation did just now
   }
 
   /** What was being read is the oldest of the files that were made since, unless it is gone; the others are new altogether. */
   #followRotations(first: number | null): void {
     const { files, met } = this.#newer()
-    if (inodeOf(older(this.path, 1)) !== first) {
+    if (youngestOf(this.path) !== first) {
       for (const { fd } of files) Fs.closeSync(fd)
-      return this.#followRotations(inodeOf(older(this.path, 1))) // it was rotated while we looked: one may stand there twice
+      return this.#followRotations(youngestOf(this.path)) // it was rotated while we looked: one may stand there twice
     }
     const [ours] = files
     if (ours !== undefined && this.#current !== undefined) {
@@ -175,7 +177,7 @@ export class LogReader {
     this.#rotated = first
   }
 
-  /** The files that were made since the last look, the oldest first, and whether the one that was `.1` then was met. */
+  /** The files that were made since the last look, the oldest first, and whether the one that was the youngest then was met. */
   #newer(): { readonly files: Array<Place>; readonly met: boolean } {
     const files: Array<Place> = []
     let met = this.#rotated === null
