@@ -1,16 +1,24 @@
 import { defineConfig } from "vitest/config"
 
+/** `it.layer` changes the `it` that all files of a process share: where it is used, a file has processes of its own. */
+const alone = ["test/layers/EngineLlamaCpp.test.ts", "test/layers/http/Edge.test.ts"]
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     environment: "node",
-    // Tests start processes, send signals and load native modules: a process of its own for each file keeps them apart.
+    // Tests start processes, send signals and load native modules, which threads do not keep apart.
     pool: "forks",
     // Most of them wait for something, so that two at a time do no harm on two cores, beside the scenarios.
-    poolOptions: { forks: { minForks: 2, maxForks: 2 } },
+    // Loading Effect anew for each file would take more time than most files' tests.
+    poolOptions: { forks: { minForks: 2, maxForks: 2, isolate: false } },
     globals: false,
     testTimeout: 20_000,
     hookTimeout: 20_000,
-    teardownTimeout: 20_000
+    teardownTimeout: 20_000,
+    // Projects do not share processes.
+    projects: [
+      { extends: true, test: { name: "all", include: ["test/**/*.test.ts"], exclude: alone } },
+      ...alone.map((file) => ({ extends: true as const, test: { name: file, include: [file] } }))
+    ]
   }
 })

@@ -26,6 +26,9 @@ const bundle = async (): Promise<string> => {
 
 let bundled: Promise<string> | undefined
 
+/** Writers that are started at once do not write over each other's program. */
+let writers = 0
+
 /** How a writer ended, and the numbers of the entries that were acknowledged until then. */
 export interface Written {
   readonly code: number | null
@@ -36,7 +39,8 @@ export interface Written {
 /** Starts one that registers `count` models of that name (or the demo again and again, if it has none) in the home's catalog. */
 export const catalogWriter = (home: string, name: string, count: number) =>
   Effect.promise(async () => {
-    const program = Path.join(home, "catalogWriter.mjs")
+    writers += 1
+    const program = Path.join(home, `catalogWriter-${writers}.mjs`)
     bundled ??= bundle()
     await Fs.writeFile(program, await bundled)
     const child = spawn(process.execPath, [program, home, name, `${count}`], { stdio: ["ignore", "pipe", "pipe"] })
