@@ -4,7 +4,9 @@ import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import type * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
 import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Effect from "effect/Effect"
+import type { ParseError } from "effect/ParseResult"
 import type { Simplify } from "effect/Types"
 
 /** What an API's clients need besides HTTP. */
@@ -27,9 +29,9 @@ export const lazyClient = <Id extends string, Groups extends HttpApiGroup.HttpAp
       // The names are the API's own, which a loop cannot tell the compiler.
       const making = HttpApiClient.endpoint(api, { group, endpoint, httpClient } as never)
       const made = yield* Effect.cached(
-        Effect.provide(making as unknown as Effect.Effect<Call, never, Needs<Groups, R>>, context)
+        Effect.provide(making as unknown as Effect.Effect<Call<E>, never, Needs<Groups, R>>, context)
       )
-      const call: Call = (request) => Effect.flatMap(made, (method) => method(request))
+      const call: Call<E> = (request) => Effect.flatMap(made, (method) => method(request))
       return [endpoint, call] as const
     })
     const groups = yield* Effect.forEach(Object.values<HttpApiGroup.HttpApiGroup.Any>(api.groups), (group) => {
@@ -43,5 +45,5 @@ export const lazyClient = <Id extends string, Groups extends HttpApiGroup.HttpAp
     return Object.fromEntries(groups) as Simplify<HttpApiClient.Client<Groups, E, never>>
   })
 
-/** A call of an endpoint, whatever it is. */
-type Call = (request: unknown) => Effect.Effect<unknown, unknown>
+/** A call of an endpoint, whatever it is: what all of them may fail with. */
+type Call<E> = (request: unknown) => Effect.Effect<unknown, E | HttpClientError.HttpClientError | ParseError>
