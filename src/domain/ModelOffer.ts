@@ -1,9 +1,11 @@
 /** Models that a queen starts when somebody asks for them (`[models.<name>]`). */
+import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { Backend, DeviceIndex } from "./Device.js"
 import { NodeName } from "./Ids.js"
 import { ModelRef } from "./ModelRef.js"
 import { WorkerShape } from "./Placement.js"
+import { DurationText } from "./Time.js"
 
 /** A model under a name of its own: where it may be started, and how. */
 export const ModelOffer = Schema.Struct({
@@ -13,7 +15,13 @@ export const ModelOffer = Schema.Struct({
   backend: Schema.optionalWith(Backend, { default: () => "cpu" as const }),
   device: Schema.optionalWith(Schema.NullOr(DeviceIndex), { default: () => null }),
   slots: Schema.optionalWith(WorkerShape.fields.slots, { default: () => 1 }),
-  ctx_size: Schema.optionalWith(WorkerShape.fields.ctx_size, { default: () => null })
+  ctx_size: Schema.optionalWith(WorkerShape.fields.ctx_size, { default: () => null }),
+  /** After so long without a request its worker is stopped; left out, after the time that the node's hive is set to. */
+  idle: Schema.optional(
+    DurationText.pipe(
+      Schema.filter((idle) => Duration.greaterThanOrEqualTo(idle, Duration.seconds(1)) || "a second at least")
+    )
+  )
 }).annotations({ identifier: "ModelOffer", parseOptions: { errors: "all", onExcessProperty: "error" } })
 export type ModelOffer = typeof ModelOffer.Type
 

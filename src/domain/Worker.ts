@@ -89,6 +89,8 @@ export const SpawnRequest = Schema.Struct({
   threads: Schema.optionalWith(WorkerShape.fields.threads, { default: () => null }),
   /** Whether a CPU worker keeps to the less busy cores (Gap-R4). */
   pin: Schema.optionalWith(Schema.Boolean, { default: () => false }),
+  /** Seconds without a request after which it is stopped, where the hive's own setting is not meant. */
+  idle_s: Schema.optional(Schema.Int.pipe(Schema.between(1, 31_536_000))),
   /** Whether a worker will do that is there by now, or is just being started for another; otherwise a new one is wanted. */
   reuse: Schema.optionalWith(Schema.Boolean, { default: () => false })
 }).annotations({ identifier: "SpawnRequest", parseOptions: { errors: "all" } })

@@ -92,8 +92,10 @@ const answered = Effect.fnUntraced(function* (hosted: HostedWorker, seen: Seen, 
   const active_ms = worked ? now_ms : seen.active_ms
   // It may have gone while it was asked: then there is nothing to note.
   yield* Effect.option(workers.update(id, { state, slots_available, last_activity: Math.floor(active_ms / 1000) }))
-  if (now_ms - active_ms >= Duration.toMillis(timeouts.worker_idle)) {
-    yield* say("💤", `Worker ${id} had nothing to do for ${Duration.format(timeouts.worker_idle)}: stopping it`)
+  const idle_s = hosted.origin?.request.idle_s
+  const idle = idle_s === undefined ? timeouts.worker_idle : Duration.seconds(idle_s)
+  if (now_ms - active_ms >= Duration.toMillis(idle)) {
+    yield* say("💤", `Worker ${id} had nothing to do for ${Duration.format(idle)}: stopping it`)
     yield* stopWorker(hosted)
   }
   return { failures: 0, tokens_generated, active_ms }

@@ -1,18 +1,20 @@
 import * as Arr from "effect/Array"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Order from "effect/Order"
 import type { RbeeError } from "../domain/errors/index.js"
-import { localhost, type NodeName, type WorkerId } from "../domain/Ids.js"
+import { localhost, type NodeName } from "../domain/Ids.js"
 import { anyNode, type ModelOffer } from "../domain/ModelOffer.js"
-import type { PoolWorker } from "../domain/PoolWorker.js"
 import { builtInWorkerType, type SpawnRequest, type WorkerInfo } from "../domain/Worker.js"
-import type { HiveClient } from "../services/HiveClient.js"
-import type { Hives } from "../services/Hives.js"
+import { HiveClient } from "../services/HiveClient.js"
+import { Hives } from "../services/Hives.js"
 import { type Narrator, voiceOf } from "../services/Narrator.js"
 import { NodeRegistry } from "../services/NodeRegistry.js"
 import { Traffic } from "../services/Traffic.js"
 import type { Versions } from "../services/Versions.js"
-import { PoolWorkers } from "../services/WorkerRegistry.js"
+import type { PoolWorkers } from "../services/WorkerRegistry.js"
+import { loadRegistry } from "./00-loadRegistry.js"
 import { spawnOn } from "./spawnOn.js"
 import { stopPoolWorker } from "./stopPoolWorker.js"
 
@@ -28,10 +30,11 @@ type Needs = NodeRegistry | Hives | HiveClient | PoolWorkers | Traffic | Version
 export const startOffer: (offer: ModelOffer) => Effect.Effect<WorkerInfo, RbeeError, Needs> = Effect.fn(
   "rbee.startOffer"
 )(function* (offer) {
-  const { ref: model, backend, device, slots, ctx_size } = offer
+  const { ref: model, backend, device, slots, ctx_size, idle } = offer
   const request: SpawnRequest = {
     ...{ model, backend, device, slots, ctx_size, worker_type: builtInWorkerType },
-    ...{ threads: null, pin: false, reuse: true } // whoever asks for it at the same time gets the same one
+    ...{ threads: null, pin: false, reuse: true }, // whoever asks for it at the same time gets the same one
+    ...(idle === undefined ? {} : { idle_s: Math.ceil(Duration.toSeconds(idle)) })
   }
   const [first, ...others] = yield* nodesOf(offer)
   const start = (name: NodeName) => makingRoom(name, spawnOn(name, request))
@@ -76,12 +79,20 @@ const makingRoom = <A, R>(
       )
   )
 
-/** The worker on the node that has nothing to do, neither for us nor for anybody else. */
+/**
+ * The worker on the node that has had nothing to do for longest, as its hive tells of them: other queens may use them too. One that we
+ * have just sent something to is not idle, whatever it says.
+ */
 const idlest = Effect.fnUntraced(function* (name: NodeName) {
-  const pool = yield* PoolWorkers
   const { running } = yield* Traffic
-  const isFree = ({ id, node, state }: PoolWorker) =>
-    node === name && state === "idle" ? Effect.map(running(id), (count) => count === 0) : Effect.succeed(false)
-  const free: ReadonlyArray<PoolWorker> = yield* Effect.filter(yield* pool.list, isFree)
-  return Option.map(Arr.head(free), ({ id }): WorkerId => id)
+  const client = yield* HiveClient
+  const hive = yield* Effect.flatMap(loadRegistry(name), (node) =>
+    Effect.flatMap(Hives, (hives) => hives.running(node))
+  )
+  if (Option.isNone(hive)) return Option.none()
+  const idle = (yield* client.workers(hive.value.address)).filter(({ state }) => state === "idle")
+  const free = yield* Effect.filter(idle, ({ id }) => Effect.map(running(id), (count) => count === 0))
+  return Option.map(Arr.head(Arr.sortBy(longestIdle)(free)), ({ id }) => id)
 })
+
+const longestIdle = Order.mapInput(Order.number, ({ last_activity }: WorkerInfo) => last_activity)

@@ -12,7 +12,7 @@ import { ProcessesTest, type TestProcess } from "../../src/testing/ProcessesTest
 import { WorkerClientTest } from "../../src/testing/WorkerClientTest.js"
 import { WorkerFilesTest } from "../../src/testing/WorkerFilesTest.js"
 import { inWorld, lines } from "../support/inWorld.js"
-import { hosted } from "../support/samples.js"
+import { hosted, spawnRequest } from "../support/samples.js"
 
 /** A worker of the hive whose process runs. */
 const withWorker = (given: Partial<HostedWorker> = {}, script: TestProcess = {}) =>
@@ -138,6 +138,17 @@ describe("checkWorkers", () => {
         calls.map(({ _tag }) => _tag),
         ["shutdown"]
       )
+    }).pipe(inWorld())
+  )
+
+  it.effect("one that was started with a time of its own is idle after that", () =>
+    Effect.gen(function* () {
+      yield* withWorker({ origin: { request: spawnRequest({ idle_s: 90 }), replaces: null } })
+      const before = yield* looks(3)
+      assert.lengthOf(yield* listed, 1)
+      yield* looks(2, before.looks)
+      assert.deepStrictEqual(yield* listed, [])
+      assert.include(yield* lines, "Worker w-1 had nothing to do for 1m 30s: stopping it")
     }).pipe(inWorld())
   )
 
