@@ -48,7 +48,7 @@ export class AlreadyRunning extends Data.TaggedError("AlreadyRunning")<{
   }
 }
 
-/** Makes this process the only one of its role in the home folder, until the scope ends. */
+/** Makes this process the only one of its role in the home folder, until the scope ends; then its record goes as well (LIFE-10). */
 export const beTheOnly = (role: DaemonRole): Effect.Effect<void, AlreadyRunning, Settings | Scope.Scope> =>
   Effect.gen(function* () {
     const { home } = yield* Settings
@@ -57,7 +57,11 @@ export const beTheOnly = (role: DaemonRole): Effect.Effect<void, AlreadyRunning,
     const ours = yield* Effect.orElseSucceed(tryFileLock(lock), () => true)
     if (!ours)
       return yield* new AlreadyRunning({ role, pid: Option.getOrNull(Option.map(holderOf(lock), ({ pid }) => pid)) })
-    yield* Effect.ignore(Effect.try(() => sweepRecords(Path.dirname(lock), role)))
+    const run = Path.dirname(lock)
+    yield* Effect.ignore(Effect.try(() => sweepRecords(run, role)))
+    yield* Effect.addFinalizer(() =>
+      Effect.ignore(Effect.try(() => Fs.rmSync(Path.join(run, `${role}.json`), { force: true })))
+    )
   })
 
 /** Records of the role that never got their name: who wrote them was killed. Nobody but the only one writes any. */

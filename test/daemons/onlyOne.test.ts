@@ -31,10 +31,11 @@ describe("beTheOnly", () => {
     })
   )
 
-  it.scopedLive("the lock goes with its holder's scope, and nothing of it stays", () =>
+  it.scopedLive("lock and record go with their holder's scope, and nothing of it stays (LIFE-10)", () =>
     Effect.gen(function* () {
       const home = yield* tempDir
-      yield* Effect.scoped(only(home))
+      const recorded = Effect.sync(() => Fs.writeFileSync(Path.join(home, "run", "queen.json"), "{}"))
+      yield* Effect.scoped(Effect.zipRight(only(home), recorded))
       assert.deepStrictEqual(Fs.readdirSync(Path.join(home, "run")), [])
       yield* only(home)
     })
