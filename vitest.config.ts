@@ -1,7 +1,14 @@
 import { defineConfig } from "vitest/config"
 
-/** `it.layer` changes the `it` that all files of a process share: where it is used, a file has processes of its own. */
-const alone = ["test/layers/EngineLlamaCpp.test.ts", "test/layers/http/Edge.test.ts"]
+/**
+ * Files that have processes of their own: `it.layer` changes the `it` that all files of a process share, and fetch keeps the connections
+ * of all of them in one pool.
+ */
+const alone = [
+  "test/layers/EngineLlamaCpp.test.ts",
+  "test/layers/http/Edge.test.ts",
+  "test/layers/http/HiveClientHttp.deadlines.test.ts"
+]
 
 export default defineConfig({
   test: {
