@@ -23,11 +23,11 @@ export const connections: Effect.Effect<Connections, never, Scope.Scope> = Effec
     })
 )
 
-/** An answer whose body has not been read yet. */
+/** An answer whose body is on its way. */
 export interface Answer {
   readonly status: number
   readonly headers: Http.IncomingHttpHeaders
-  readonly body: Http.IncomingMessage
+  readonly body: Body
 }
 
 /** What is asked. */
@@ -56,9 +56,7 @@ export const ask = (
               : Http.request(url, { method, headers, agent: http })
           request.on("error", (error) => resume(Effect.fail(broken(reasonOf(error, url.host)))))
           request.once("response", (body) => {
-            body.on("error", () => {}) // whoever reads it hears of it as well
-            if (method === "HEAD") body.resume() // there is none: the connection is free again
-            resume(Effect.succeed({ status: body.statusCode ?? 0, headers: body.headers, body }))
+            resume(Effect.succeed({ status: body.statusCode ?? 0, headers: body.headers, body: collect(body) }))
           })
           request.end()
           return Effect.sync(() => request.destroy())
@@ -66,7 +64,7 @@ export const ask = (
         { duration: patience, onTimeout: () => tooLong(patience) }
       )
     ),
-    ({ body }) => Effect.sync(() => (body.readableEnded ? undefined : body.destroy()))
+    ({ body }) => Effect.sync(body.close)
   )
 
 /** What the system says of a host. Never the whole address: a signed one is a secret. */
@@ -84,20 +82,28 @@ export interface Bite {
   readonly end: "more" | "ended" | Broken
 }
 
-/** How many bites may have come before one is taken; then the sender has to wait. */
-const ahead_max = 4
+/** A body as it comes. */
+export interface Body {
+  /** Takes a bite of at least so many bytes, or the last one. Something has to come within the patience. */
+  readonly take: (bytes_min: number, patience: Duration.Duration) => Effect.Effect<Bite>
+  /** What is not read is left. */
+  readonly close: () => void
+}
+
+/** How much may have come while nobody takes it; then the sender has to wait. */
+const ahead_bytes_max = 4 * 1024 ** 2
 
 /**
- * Takes bites of at least so many bytes, but for the last. Something has to come within the patience. What came before a fault is in
- * the last bite. For that the body flows all the time, and it is the socket that is held up: what a body that is paused has not handed
- * out yet is dropped when the connection breaks.
+ * Collects a body from its first byte on, so that what came before a fault is in the last bite. For that the body flows all the time,
+ * and it is the socket that is held up: what a body that is paused has not handed out yet is dropped when the connection breaks.
  */
-export const bitesOf = ({ body }: Answer, bytes_min: number, patience: Duration.Duration): Effect.Effect<Bite> => {
+const collect = (body: Http.IncomingMessage): Body => {
   const { socket } = body
   let data: Array<Uint8Array> = []
   let bytes = 0
   let end: Bite["end"] = "more"
-  let onChange = () => {}
+  const nobody = () => {}
+  let onChange = nobody
   const ends = (how: Bite["end"]) => {
     if (end === "more") end = how
     onChange()
@@ -105,37 +111,39 @@ export const bitesOf = ({ body }: Answer, bytes_min: number, patience: Duration.
   body.on("data", (piece: Uint8Array) => {
     data.push(piece)
     bytes += piece.byteLength
-    if (bytes >= ahead_max * bytes_min) socket.pause()
+    if (bytes >= ahead_bytes_max && onChange === nobody) socket.pause()
     onChange()
   })
   body.once("end", () => ends(body.complete ? "ended" : cut(undefined)))
-  body.once("error", (error) => ends(cut(error)))
+  body.on("error", (error) => ends(cut(error)))
   body.once("close", () => ends(cut(undefined)))
-  const take = (): Bite => {
-    const bite = { data, bytes, end }
+  const bite = (): Bite => {
+    const taken = { data, bytes, end }
     data = []
     bytes = 0
-    return bite
+    return taken
   }
-  return Effect.async<Bite>((resume) => {
-    const isReady = () => bytes >= bytes_min || end !== "more"
-    if (isReady()) return resume(Effect.sync(take))
-    const timer = setTimeout(() => {
-      ends(tooLong(patience))
-      body.destroy()
-    }, Duration.toMillis(patience))
-    const stop = () => {
-      clearTimeout(timer)
-      onChange = () => {}
-    }
-    onChange = () => {
-      if (!isReady()) return void timer.refresh()
-      stop()
-      resume(Effect.sync(take))
-    }
-    socket.resume()
-    return Effect.sync(stop)
-  })
+  const take = (bytes_min: number, patience: Duration.Duration) =>
+    Effect.async<Bite>((resume) => {
+      const isReady = () => bytes >= bytes_min || end !== "more"
+      if (isReady()) return resume(Effect.sync(bite))
+      const timer = setTimeout(() => {
+        ends(tooLong(patience))
+        body.destroy()
+      }, Duration.toMillis(patience))
+      const stop = () => {
+        clearTimeout(timer)
+        onChange = nobody
+      }
+      onChange = () => {
+        if (!isReady()) return void timer.refresh()
+        stop()
+        resume(Effect.sync(bite))
+      }
+      socket.resume()
+      return Effect.sync(stop)
+    })
+  return { take, close: () => void (body.readableEnded || body.destroy()) }
 }
 
 const cut = (error: unknown): Broken => {
@@ -149,8 +157,8 @@ const cut = (error: unknown): Broken => {
 const text_bytes_max = 32 * 1024 ** 2
 
 /** A body as text. */
-export const textOf = (answer: Answer, patience: Duration.Duration): Effect.Effect<string, Broken> =>
-  Effect.flatMap(bitesOf(answer, text_bytes_max, patience), ({ data, bytes, end }) =>
+export const textOf = ({ body }: Answer, patience: Duration.Duration): Effect.Effect<string, Broken> =>
+  Effect.flatMap(body.take(text_bytes_max, patience), ({ data, bytes, end }) =>
     end === "ended"
       ? Effect.succeed(Buffer.concat(data).toString("utf8"))
       : Effect.fail(end === "more" ? broken(`an answer of more than ${bytes} bytes`) : end)

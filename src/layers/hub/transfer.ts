@@ -9,7 +9,7 @@ import type { HubModel } from "../../domain/ModelRef.js"
 import { megabytesNeeded } from "../../domain/Units.js"
 import { type Narrator, voiceOf } from "../../services/Narrator.js"
 import { type FileProblem, fileProblem } from "../fileProblem.js"
-import { type Answer, bitesOf } from "./http.js"
+import type { Answer } from "./http.js"
 import type { PartialFile } from "./partialFile.js"
 import { type Hub, header, locate, open, patience, type Range, refuse } from "./requests.js"
 import type { Throttle } from "./throttle.js"
@@ -174,7 +174,7 @@ const sourceOf = ({ hub, model, commit, file }: Order) => {
 /** Writes what comes, and what had come when it broke off. */
 const keep = (order: Order, partial: PartialFile, piece: number, answer: Answer, onBytes: () => void) =>
   Effect.gen(function* () {
-    const next = bitesOf(answer, biteBytesOf(order.file), order.hub.stall)
+    const next = answer.body.take(biteBytesOf(order.file), order.hub.stall)
     for (;;) {
       const { data, bytes, end } = yield* next
       if (bytes > 0) {
