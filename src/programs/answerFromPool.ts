@@ -140,6 +140,8 @@ const find = Effect.fnUntraced(function* (id: WorkerId) {
   const hives = yield* Hives
   const client = yield* HiveClient
   const { node: name } = yield* pool.get(id)
+  const { keepOnly } = yield* Traffic
+  yield* keepOnly(new Set((yield* pool.list).map((worker) => worker.id)))
   if (name === null) return yield* new WorkerNotFound({ worker_id: id })
   const node = yield* loadRegistry(name)
   const hive = yield* hives.running(node)

@@ -1,31 +1,26 @@
-import * as Arr from "effect/Array"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as Order from "effect/Order"
+import * as Either from "effect/Either"
 import type { RbeeError } from "../domain/errors/index.js"
 import { localhost, type NodeName } from "../domain/Ids.js"
 import { anyNode, type ModelOffer } from "../domain/ModelOffer.js"
 import { builtInWorkerType, type SpawnRequest, type WorkerInfo } from "../domain/Worker.js"
-import { HiveClient } from "../services/HiveClient.js"
-import { Hives } from "../services/Hives.js"
-import { type Narrator, voiceOf } from "../services/Narrator.js"
+import type { HiveClient } from "../services/HiveClient.js"
+import type { Hives } from "../services/Hives.js"
+import type { Narrator } from "../services/Narrator.js"
 import { NodeRegistry } from "../services/NodeRegistry.js"
-import { Traffic } from "../services/Traffic.js"
+import type { Traffic } from "../services/Traffic.js"
 import type { Versions } from "../services/Versions.js"
 import type { PoolWorkers } from "../services/WorkerRegistry.js"
-import { loadRegistry } from "./00-loadRegistry.js"
+import { isNoMemory, makeRoom } from "./makeRoom.js"
 import { spawnOn } from "./spawnOn.js"
-import { stopPoolWorker } from "./stopPoolWorker.js"
-
-const say = voiceOf("queen-rbee")
 
 type Needs = NodeRegistry | Hives | HiveClient | PoolWorkers | Traffic | Versions | Narrator
 
 /**
  * A worker for a model that somebody asked for and no worker has: on the node that the offer names, or on the first that has room.
- * Where there is none, idle workers of that node make room, one after another, those first that did nothing for longest; one that is
- * busy never does.
+ * Where none has, idle workers make room on the first node where that is enough, one after another, those first that did nothing for
+ * longest.
  */
 export const startOffer: (offer: ModelOffer) => Effect.Effect<WorkerInfo, RbeeError, Needs> = Effect.fn(
   "rbee.startOffer"
@@ -36,12 +31,22 @@ export const startOffer: (offer: ModelOffer) => Effect.Effect<WorkerInfo, RbeeEr
     ...{ threads: null, pin: false, reuse: true }, // whoever asks for it at the same time gets the same one
     ...(idle === undefined ? {} : { idle_s: Math.ceil(Duration.toSeconds(idle)) })
   }
-  const [first, ...others] = yield* nodesOf(offer)
-  const start = (name: NodeName) => makingRoom(name, spawnOn(name, request))
-  return yield* others.reduce(
-    (tried, name) => Effect.catchIf(tried, isNoRoom, () => start(name)),
-    start(first ?? localhost)
-  )
+  let refusals: ReadonlyArray<Refusal> = []
+  for (const name of yield* nodesOf(offer)) {
+    const tried = yield* trySpawn(name, request)
+    if (Either.isRight(tried)) return tried.right
+    refusals = [...refusals, tried.left]
+  }
+  for (let refusal of refusals) {
+    const { name } = refusal
+    while (isNoMemory(refusal.error) && (yield* makeRoom(name, request, refusal.error))) {
+      const tried = yield* trySpawn(name, request)
+      if (Either.isRight(tried)) return tried.right
+      refusal = tried.left
+    }
+  }
+  const told = refusals.find(({ error }) => isNoMemory(error)) ?? refusals.at(-1)
+  return yield* told === undefined ? Effect.dieMessage("there is always a node to try") : Effect.fail(told.error)
 })
 
 const nodesOf = Effect.fnUntraced(function* ({ node }: ModelOffer) {
@@ -55,44 +60,17 @@ const noRoom: ReadonlySet<RbeeError["_tag"]> = new Set([
   ...(["InsufficientRam", "VramExhausted", "VramFragmented", "GpuTooHot", "OutOfMemory", "NoFreePort"] as const),
   ...(["BackendUnavailable", "CudaUnavailable", "DeviceUnavailable", "HiveUnreachable"] as const)
 ])
-const memory: ReadonlySet<RbeeError["_tag"]> = new Set(["InsufficientRam", "VramExhausted", "VramFragmented"])
 const isNoRoom = ({ _tag }: RbeeError): boolean => noRoom.has(_tag)
 
-const makingRoom = <A, R>(
-  name: NodeName,
-  start: Effect.Effect<A, RbeeError, R>
-): Effect.Effect<A, RbeeError, R | Needs> =>
-  Effect.catchIf(
-    start,
-    ({ _tag }) => memory.has(_tag),
-    (error) =>
-      Effect.flatMap(
-        idlest(name),
-        Option.match({
-          onNone: () => Effect.fail(error),
-          onSome: (id) =>
-            say("♻️", `Stopping idle worker ${id} on ${name} to make room`).pipe(
-              Effect.zipRight(stopPoolWorker(id)),
-              Effect.zipRight(makingRoom(name, start))
-            )
-        })
-      )
-  )
+/** A node that has no room, as it is. */
+interface Refusal {
+  readonly name: NodeName
+  readonly error: RbeeError
+}
 
-/**
- * The worker on the node that has had nothing to do for longest, as its hive tells of them: other queens may use them too. One that we
- * have just sent something to is not idle, whatever it says.
- */
-const idlest = Effect.fnUntraced(function* (name: NodeName) {
-  const { running } = yield* Traffic
-  const client = yield* HiveClient
-  const hive = yield* Effect.flatMap(loadRegistry(name), (node) =>
-    Effect.flatMap(Hives, (hives) => hives.running(node))
-  )
-  if (Option.isNone(hive)) return Option.none()
-  const idle = (yield* client.workers(hive.value.address)).filter(({ state }) => state === "idle")
-  const free = yield* Effect.filter(idle, ({ id }) => Effect.map(running(id), (count) => count === 0))
-  return Option.map(Arr.head(Arr.sortBy(longestIdle)(free)), ({ id }) => id)
-})
-
-const longestIdle = Order.mapInput(Order.number, ({ last_activity }: WorkerInfo) => last_activity)
+/** Whatever else is wrong with the request would be wrong on every node. */
+const trySpawn = (name: NodeName, request: SpawnRequest) =>
+  Effect.matchEffect(spawnOn(name, request), {
+    onSuccess: (worker) => Effect.succeed(Either.right(worker)),
+    onFailure: (error) => (isNoRoom(error) ? Effect.succeed(Either.left<Refusal>({ name, error })) : Effect.fail(error))
+  })

@@ -36,6 +36,8 @@ export class Traffic extends Context.Tag("rbee/Traffic")<
     ) => Effect.Effect<WorkerAddress, E, R>
     /** A worker that did not answer: what was known of it is forgotten. */
     readonly forget: (id: WorkerId) => Effect.Effect<void>
+    /** Forgets what was known of all others: workers come and go, and a queen lives for months. */
+    readonly keepOnly: (ids: ReadonlySet<WorkerId>) => Effect.Effect<void>
     /** Something else than an answer's end has changed: who waits looks again. */
     readonly wake: Effect.Effect<void>
   }

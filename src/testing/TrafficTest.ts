@@ -53,6 +53,12 @@ const make = () => {
           : Effect.succeed(address)
       }),
     forget: (id) => Effect.sync(() => [addresses.delete(id), known.delete(id)]),
+    keepOnly: (ids) =>
+      Effect.sync(() => {
+        for (const id of [...addresses.keys(), ...known.keys()]) {
+          if (!ids.has(id)) [addresses.delete(id), known.delete(id)]
+        }
+      }),
     wake: Effect.void
   })
 }

@@ -96,6 +96,10 @@ export const trafficContract = (name: string, layer: Layer.Layer<Traffic>): void
           }
           yield* traffic.forget(a)
           assert.strictEqual((yield* traffic.addressOf(a, find)).url, "http://127.0.0.1:2")
+          yield* traffic.addressOf(b, find)
+          yield* traffic.keepOnly(new Set([b]))
+          assert.strictEqual((yield* traffic.addressOf(b, find)).url, "http://127.0.0.1:3")
+          assert.strictEqual((yield* traffic.addressOf(a, find)).url, "http://127.0.0.1:4")
         })
       )
     )

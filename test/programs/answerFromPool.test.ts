@@ -7,9 +7,10 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
+import { Device } from "../../src/domain/Device.js"
 import { ModelNotFound } from "../../src/domain/errors/Model.js"
 import { WorkerBusy, WorkerConnectionLost } from "../../src/domain/errors/Request.js"
-import { CudaUnavailable, InsufficientRam } from "../../src/domain/errors/Resource.js"
+import { CudaUnavailable, InsufficientRam, VramExhausted } from "../../src/domain/errors/Resource.js"
 import { localhost, WorkerId } from "../../src/domain/Ids.js"
 import { ModelOffer } from "../../src/domain/ModelOffer.js"
 import { answerFromPool, type PoolRequest } from "../../src/programs/answerFromPool.js"
@@ -17,10 +18,11 @@ import { Traffic } from "../../src/services/Traffic.js"
 import { PoolWorkers } from "../../src/services/WorkerRegistry.js"
 import { HiveClientTest } from "../../src/testing/HiveClientTest.js"
 import type { TestWorld } from "../../src/testing/TestRbee.js"
+import { plenty } from "../../src/testing/testModels.js"
 import { WorkerClientTest } from "../../src/testing/WorkerClientTest.js"
 import { failsWith } from "../support/assertFails.js"
 import { inWorld } from "../support/inWorld.js"
-import { handle, workerInfo } from "../support/samples.js"
+import { handle, mb, workerInfo } from "../support/samples.js"
 
 const [one, two, three] = [WorkerId.make("w-1"), WorkerId.make("w-2"), WorkerId.make("w-3")]
 const on = { node: localhost, slots_total: 1 }
@@ -154,6 +156,47 @@ describe("a model that is offered", () => {
         settings: offering()
       })
     )
+  )
+
+  const onGpu = { ...on, model_ref: "other", backend: "cuda", vram_bytes: 500 * mb } as const
+  const exhausted = (required_mb: number) =>
+    new VramExhausted({ device: new Device({ backend: "cuda", index: 0 }), required_mb, available_mb: 100 })
+  const backends = [{ name: "cuda", available: true, devices: [] } as const]
+  const gpus = [{ device: "cuda:0", vram_total_mb: 4000, vram_free_mb: 100 }]
+
+  it.effect("for VRAM only workers on the device go, and none where all of them would not be enough", () =>
+    Effect.gen(function* () {
+      for (const [required_mb, gone] of [
+        [601, []],
+        [600, [two]]
+      ] as const) {
+        yield* change({ backends, spawn_fault: exhausted(required_mb), resources: { ...plenty, gpus } })
+        yield* failsWith(Effect.scoped(ask({ model: "story" })), exhausted(required_mb))
+        assert.deepStrictEqual(yield* stopped, [...gone])
+      }
+    }).pipe(
+      inWorld({
+        ...poolOf({ ...first, model_ref: "other", last_activity: 1 }, { ...onGpu, id: two, last_activity: 2 }),
+        settings: offering({ backend: "cuda" })
+      })
+    )
+  )
+
+  it.effect("nobody is stopped for a model that is larger than the node's memory", () =>
+    Effect.gen(function* () {
+      const full = new InsufficientRam({ required_mb: plenty.ram_total_mb + 1, available_mb: 100, decreased: false })
+      yield* change({ spawn_fault: full })
+      yield* failsWith(Effect.scoped(ask({ model: "story" })), full)
+      assert.lengthOf(yield* stopped, 0)
+    }).pipe(inWorld({ ...poolOf({ ...first, model_ref: "other" }), settings: offering() }))
+  )
+
+  it.effect("a worker that only its hive tells of makes room as well", () =>
+    Effect.gen(function* () {
+      yield* change({ spawn_fault: new InsufficientRam({ required_mb: 900, available_mb: 100, decreased: false }) })
+      yield* Effect.flip(Effect.scoped(ask({ model: "story" })))
+      assert.deepStrictEqual(yield* stopped, [one])
+    }).pipe(inWorld({ ...poolOf({ ...first, model_ref: "other" }), pool: [], settings: offering() }))
   )
 
   it.effect("nobody is stopped for a node without CUDA", () =>

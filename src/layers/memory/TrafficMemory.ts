@@ -124,6 +124,14 @@ const make = Effect.gen(function* () {
         Ref.update(addresses, HashMap.remove(id)),
         Ref.update(state, (now) => ({ ...now, prefixes: HashMap.remove(now.prefixes, id) }))
       ),
+    keepOnly: (ids) =>
+      Effect.zipRight(
+        Ref.update(
+          addresses,
+          HashMap.filter((_, id) => ids.has(id))
+        ),
+        Ref.update(state, (now) => ({ ...now, prefixes: HashMap.filter(now.prefixes, (_, id) => ids.has(id)) }))
+      ),
     wake
   })
 })
