@@ -51,6 +51,15 @@ Feature: Cancellation
     Then the command ends with exit code 130
     And nothing of rbee is running
 
+  @CAN-6 @real
+  Scenario: Ctrl+C while the model loads leaves nothing behind
+    When I start `rbee infer --prompt "Once upon a time" --max-tokens 8`
+    And a worker is stopped with SIGSTOP as soon as it runs
+    And I press Ctrl+C
+    Then the command ends with exit code 130
+    And stdout is empty
+    And nothing of rbee is running
+
   @CAN-2 @CAN-3 @CAN-4 @CAN-5 @CAN-7 @real
   Scenario: Every way in which a request may end early gives its slot back
     Given a worker with 4 slots, whose stories do not end

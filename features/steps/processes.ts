@@ -98,6 +98,12 @@ Then("no key, address or record of a process is left behind", async function (th
   assert.deepEqual(left.flat(), [])
 })
 
+When("a worker is stopped with SIGSTOP as soon as it runs", async function (this: RbeeWorld) {
+  const find = async () => (await this.processes()).find(({ role }) => role === "worker")
+  const { pid } = await eventually(find, 30_000, () => "no worker was started")
+  process.kill(pid, "SIGSTOP")
+})
+
 Then("the worker on localhost is {word}", async function (this: RbeeWorld, state: string) {
   const workers = await listedWorkers(this.home)
   assert.deepEqual(
