@@ -189,6 +189,16 @@ describe("a hive", () => {
       assert.strictEqual(yield* calls("renewed"), after)
     }).pipe(withHives())
   )
+
+  it.effect("has a lease that is shorter than a heartbeat renewed before it runs out", () =>
+    Effect.gen(function* () {
+      yield* connect
+      yield* settle
+      const before = yield* calls("renewed")
+      yield* TestClock.adjust("6 seconds")
+      assert.strictEqual(yield* calls("renewed"), before + 3)
+    }).pipe(withHives(machine(), { ...lease, ttl_s: 6 }))
+  )
 })
 
 describe("a link that is lost", () => {

@@ -134,7 +134,12 @@ const make = (lease: Lease) =>
       const watching = Stream.runForEach(client.events(address), (event) =>
         event.type === "claimed" && event.queen_id !== lease.queen_id ? renew : noteEvent(pool, node.node_name, event)
       )
-      const renewing = Effect.forever(Effect.zipRight(renew, Effect.sleep(timeouts.heartbeat)))
+      // Three times within the lease, also where it is set to be shorter than a heartbeat.
+      const often = Duration.min(
+        timeouts.heartbeat,
+        lease.ttl_s === null ? Duration.infinity : Duration.seconds(lease.ttl_s / 3)
+      )
+      const renewing = Effect.forever(Effect.zipRight(renew, Effect.sleep(often)))
       return yield* Effect.flip(Effect.raceFirst(Effect.zipRight(watching, Effect.fail(closed)), renewing))
     })
 
