@@ -453,6 +453,11 @@ const wordings: ReadonlyArray<readonly [E.RbeeError, message: string, suggestion
     "Available: [cpu]. Try: --backend cpu"
   ],
   [
+    new E.BackendUnavailable({ backend: "cpu", available: [] }),
+    "Backend not available: cpu",
+    "The engine did not start"
+  ],
+  [
     new E.CudaUnavailable({ reason: "no driver" }),
     `CUDA backend not available: no driver. ${failFast}`,
     "--backend cpu"

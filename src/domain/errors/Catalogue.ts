@@ -436,6 +436,8 @@ const catalogue: { readonly [T in Tag]: Entry<ErrorOf<T>> } = {
     status: 400,
     message: (e) => `Backend not available: ${e.backend}${e.backend === "cpu" ? "" : `. ${failFast}`}`,
     suggestion: (e) => {
+      // Of the CPU that means that the engine could not be started at all.
+      if (e.available.length === 0) return "The engine did not start; its log says why: rbee logs --worker ID"
       const gpu = e.available.find(isGpu) // whoever asked for a GPU is pointed at the other one first
       return `Available: [${e.available.join(", ")}]. Try: --backend ${gpu === undefined ? "cpu" : `${gpu} --device 0`}`
     }
