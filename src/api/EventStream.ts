@@ -51,6 +51,16 @@ const pinged = (lines: Stream.Stream<string>): Stream.Stream<string> =>
     })
   )
 
+const makeEncoder = <A, I>(schema: Schema.Schema<A, I>) => Schema.encodeSync(Schema.parseJson(schema))
+const encoders = new WeakMap<object, unknown>()
+
+/** The encoder of a kind of event, compiled once: that takes longer than to encode an answer's worth of them. */
+const encoderOf = <A, I>(schema: Schema.Schema<A, I>): ReturnType<typeof makeEncoder<A, I>> => {
+  const made = (encoders.get(schema) ?? makeEncoder(schema)) as ReturnType<typeof makeEncoder<A, I>> // what stands at a schema was made of it
+  encoders.set(schema, made)
+  return made
+}
+
 /**
  * The response that streams these events. The first comment goes out at once, so that the headers do; a failure becomes
  * the `error` event; a defect is logged and becomes `InternalError`.
@@ -60,14 +70,13 @@ export const respond = <A, I>(
   events: Stream.Stream<A, RbeeError>,
   headers: Readonly<Record<string, string>> = {}
 ): HttpServerResponse.HttpServerResponse => {
-  const encode = Schema.encodeSync(Schema.parseJson(schema)) // throws at an event of ours that does not fit: a bug
-  const encodeError = Schema.encode(Schema.parseJson(ErrorEvent))
+  const encode = encoderOf(schema) // throws at an event of ours that does not fit: a bug
   const lastWords = Effect.fnUntraced(function* (cause: Cause.Cause<RbeeError>) {
     const failure = Cause.failureOption(cause)
     if (Option.isNone(failure)) yield* Effect.logError("a stream failed", cause)
     const error = Option.getOrElse(failure, () => new InternalError({ correlation_id: "" }))
     const known = error._tag === "InternalError" ? new InternalError({ correlation_id: yield* CorrelationId }) : error
-    return line(yield* Effect.orDie(encodeError({ type: "error", error: known })))
+    return line(encoderOf(ErrorEvent)({ type: "error", error: known }))
   })
   const body = events.pipe(
     Stream.map((event) => line(encode(event))),
@@ -93,38 +102,43 @@ const reasonOf = (error: unknown): RbeeError =>
         reason: error instanceof StreamCut ? error.reason : "the connection was cut"
       })
 
+/** How an answer that breaks off says so. */
+const LastWords = Schema.Struct({ error: AnyError })
+
+const lastWordsOf = (cause: Cause.Cause<unknown>) =>
+  Cause.isInterruptedOnly(cause)
+    ? Stream.fromEffect(Effect.interrupt)
+    : Stream.fromEffect(
+        Effect.sync(() => line(encoderOf(LastWords)({ error: reasonOf(Cause.squash(cause)) })) + line(done))
+      ).pipe(Stream.encodeText)
+
 /**
- * The response that hands on somebody else's event stream byte by byte. Until it begins we say that we are alive; where it breaks off the
- * error is told as an event, and the stream ended as it should be.
+ * The response that hands on somebody else's event stream byte by byte; where it breaks off the error is told as an event, and the stream
+ * ended as it should be.
  */
-export const relay = <E>(
+export const relay = (bytes: Stream.Stream<Uint8Array, unknown>): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.stream(Stream.catchAllCause(bytes, lastWordsOf), {
+    contentType: mediaType,
+    headers: { "cache-control": "no-cache", "x-accel-buffering": "no" }
+  })
+
+/** The same for a stream that has not begun: until it does we say that we are alive. */
+export const relayLater = <E>(
   opening: Effect.Effect<Stream.Stream<Uint8Array, unknown>, E>
 ): HttpServerResponse.HttpServerResponse => {
-  const encodeError = Schema.encode(Schema.parseJson(Schema.Struct({ error: AnyError })))
-  const lastWords = (cause: Cause.Cause<unknown>) =>
-    Cause.isInterruptedOnly(cause)
-      ? Stream.fromEffect(Effect.interrupt)
-      : Stream.fromEffect(
-          Effect.map(
-            Effect.orDie(encodeError({ error: reasonOf(Cause.squash(cause)) })),
-            (text) => line(text) + line(done)
-          )
-        ).pipe(Stream.encodeText)
   const waiting = Stream.fromSchedule(Schedule.spaced(pingEvery)).pipe(
     Stream.map(() => ": ping\n\n"),
     Stream.encodeText
   )
-  const body = Stream.unwrapScoped(
-    Effect.map(Effect.forkScoped(opening), (fiber) => {
-      const begun = Fiber.join(fiber)
-      const silence = Stream.interruptWhen(waiting, Effect.ignore(begun))
-      return Stream.concat(silence, Stream.unwrap(begun))
-    })
-  ).pipe(Stream.catchAllCause(lastWords))
-  return HttpServerResponse.stream(body, {
-    contentType: mediaType,
-    headers: { "cache-control": "no-cache", "x-accel-buffering": "no" }
-  })
+  return relay(
+    Stream.unwrapScoped(
+      Effect.map(Effect.forkScoped(opening), (fiber) => {
+        const begun = Fiber.join(fiber)
+        const silence = Stream.interruptWhen(waiting, Effect.ignore(begun))
+        return Stream.concat(silence, Stream.unwrap(begun))
+      })
+    )
+  )
 }
 
 const cut = (reason: string) => new StreamCut({ begun: true, refused: false, reason })

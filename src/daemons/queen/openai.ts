@@ -52,8 +52,8 @@ export const OpenAiHandlers = HttpApiBuilder.group(QueenApi, "openai", (handlers
       const asking = yield* Effect.forkIn(Scope.extend(forwarded, scope), scope)
       const soon = yield* Effect.timeoutOption(Fiber.join(asking), patience)
       return Option.match(soon, {
-        onSome: ({ bytes }) => EventStream.relay(Effect.succeed(bytes)),
-        onNone: () => EventStream.relay(Effect.map(Fiber.join(asking), ({ bytes }) => bytes))
+        onSome: ({ bytes }) => EventStream.relay(bytes),
+        onNone: () => EventStream.relayLater(Effect.map(Fiber.join(asking), ({ bytes }) => bytes))
       })
     })
 

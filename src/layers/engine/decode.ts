@@ -35,13 +35,14 @@ const textPiece = ({ text, tokens }: Cut): Piece => ({ _tag: "Text", text, token
 const ended = { done: true, value: undefined } as const
 
 /**
- * A generation under way. The engine goes ahead of the reader by a bounded number of pieces: what becomes of a piece
- * (an event, a write to a socket) is then done while the next token is computed, not in between.
+ * A generation under way: the engine begins at once, whenever the first piece is asked for. It goes ahead of the reader by a bounded
+ * number of pieces: what becomes of a piece (an event, a write to a socket) is then done while the next token is computed, not in
+ * between.
  */
 export class Decode {
   readonly #of: Decoding
   #ready: Array<Piece> = []
-  #produced: Promise<void> | undefined
+  readonly #produced: Promise<void>
   #finished = false
   #closed = false
   #wakeReader: (() => void) | undefined
@@ -57,11 +58,11 @@ export class Decode {
     this.#opening = of.calls && openingOf(of.calls)
     this.#cutter = new TextPieces([])
     this.#watch()
+    this.#produced = this.#start()
   }
 
-  /** All pieces that are ready, waiting for one if none is; nothing after the last. The first call starts the engine. */
+  /** All pieces that are ready, waiting for one if none is; nothing after the last. */
   readonly pull = async (): Promise<ReadonlyArray<Piece>> => {
-    this.#produced ??= this.#start()
     if (this.#ready.length === 0 && !this.#finished) await new Promise<void>((resolve) => (this.#wakeReader = resolve))
     if (this.#finished) await this.#produced
     const pieces = this.#ready
@@ -75,7 +76,7 @@ export class Decode {
     this.#closed = true
     this.#wakeEngine?.()
     // Who reads has been told what went wrong; who closes wants it over.
-    await this.#produced?.catch(() => undefined)
+    await this.#produced.catch(() => undefined)
   }
 
   #start(): Promise<void> {

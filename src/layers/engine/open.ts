@@ -182,6 +182,8 @@ export const openContext = (model: LlamaModel, options: LoadOptions, contextSize
       contextSize,
       batchSize: batchTokensOf(contextSize, options.shape.slots),
       threads,
+      // All that steps together is asked for within one turn of the event loop, so that there is nothing to wait for after it.
+      batching: { dispatchSchedule: (dispatch) => process.nextTick(dispatch) },
       failedCreationRemedy: false,
       ignoreMemorySafetyChecks: true,
       createSignal
