@@ -19,8 +19,8 @@ await build({
   format: "esm",
   platform: "node",
   target: "node20",
-  minify: true,
-  keepNames: true,
+  minifyWhitespace: true,
+  minifySyntax: true,
   legalComments: "none",
   chunkNames: "chunks/[name]-[hash]",
   // Native addons find their binaries relative to themselves.
