@@ -112,7 +112,22 @@ const overHttp = (url: string, model: string) =>
     () => Promise.all(Array.from({ length: slots }, () => complete(url, model)))
   )
 
+/** What has to be stopped, should this program be ended before its work is done. */
+const running = new Set<() => Promise<unknown>>()
+
+/** Measures something that runs, and stops it. */
+const stopping = async <A>(stop: () => Promise<unknown>, work: () => Promise<A>): Promise<A> => {
+  running.add(stop)
+  try {
+    return await work()
+  } finally {
+    running.delete(stop)
+    await stop()
+  }
+}
+
 const ended = async (child: ChildProcess, signal: NodeJS.Signals = "SIGTERM") => {
+  if (child.exitCode !== null || child.signalCode !== null) return
   const exit = once(child, "exit")
   child.kill(signal)
   await exit
@@ -136,16 +151,18 @@ const engine: Condition = {
     const args = ["--import", "tsx", "bench/direct.ts", model, values.threads, `${slots}`, `${ctx}`]
     const child = spawn(process.execPath, args, { env: engineEnv, stdio: ["pipe", "pipe", "inherit"] })
     const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-    await answers.next() // ready
     const ask = async (streams: number): Promise<ReadonlyArray<Stream>> => {
       child.stdin.write(`${JSON.stringify({ prompts: Array.from({ length: streams }, words), max_tokens })}\n`)
       return JSON.parse((await answers.next()).value)
     }
     const one = async () => (await ask(1))[0] ?? { tokens: 0, begin: 0, first: 0, last: 0 }
-    const sample = await measure(one, () => ask(slots))
-    child.stdin.end()
-    await once(child, "exit")
-    return sample
+    return stopping(
+      () => ended(child),
+      async () => {
+        await answers.next() // ready
+        return measure(one, () => ask(slots))
+      }
+    )
   }
 }
 
@@ -156,8 +173,13 @@ const llamaServer = (program: string): Condition => ({
     const args = ["-m", model, "-t", values.threads, "-np", `${slots}`, "-c", `${ctx * slots}`, "--port", `${port}`]
     const child = spawn(program, [...args, "--host", "127.0.0.1"], { stdio: "ignore" })
     const url = `http://127.0.0.1:${port}`
-    await until(async () => (await fetch(`${url}/health`)).ok)
-    return overHttp(url, `file://${model}`).finally(() => ended(child))
+    return stopping(
+      () => ended(child),
+      async () => {
+        await until(async () => (await fetch(`${url}/health`)).ok)
+        return overHttp(url, `file://${model}`)
+      }
+    )
   }
 })
 
@@ -173,12 +195,17 @@ const worker: Condition = {
         stdio: ["ignore", "ignore", "ignore", "pipe"]
       }
     )
-    const ready = child.stdio[3]
-    if (ready === null || ready === undefined || !("read" in ready)) throw new Error("the pipe was asked for")
-    const [line] = await once(createInterface({ input: ready }), "line")
-    const url = `http://127.0.0.1:${JSON.parse(line).port}`
-    await (await fetch(`${url}/v1/loading/progress`)).text()
-    return overHttp(url, `file://${model}`).finally(() => ended(child))
+    return stopping(
+      () => ended(child),
+      async () => {
+        const ready = child.stdio[3]
+        if (ready === null || ready === undefined || !("read" in ready)) throw new Error("the pipe was asked for")
+        const [line] = await once(createInterface({ input: ready }), "line")
+        const url = `http://127.0.0.1:${JSON.parse(line).port}`
+        await (await fetch(`${url}/v1/loading/progress`)).text()
+        return overHttp(url, `file://${model}`)
+      }
+    )
   }
 }
 
@@ -198,14 +225,19 @@ const queen: Condition = {
         env: { ...env, RBEE_WORKER_PORT_START: "18301" }
       })
     const url = `http://127.0.0.1:${port}`
-    await rbee("queen", "start")
-    const spawned = await fetch(`${url}/v1/nodes/localhost/workers/spawn`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ model: `file://${model}`, slots, ctx_size: ctx, threads })
-    })
-    if (!spawned.ok) throw new Error(await spawned.text())
-    return overHttp(url, `file://${model}`).finally(() => rbee("queen", "stop"))
+    return stopping(
+      () => rbee("queen", "stop"),
+      async () => {
+        await rbee("queen", "start")
+        const spawned = await fetch(`${url}/v1/nodes/localhost/workers/spawn`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ model: `file://${model}`, slots, ctx_size: ctx, threads })
+        })
+        if (!spawned.ok) throw new Error(await spawned.text())
+        return overHttp(url, `file://${model}`)
+      }
+    )
   }
 }
 
@@ -260,8 +292,16 @@ const compare = async (name: string) => {
   added("queen", "worker")
 }
 
+const clean = () => rm(folder, { recursive: true, force: true, maxRetries: 3 })
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, async () => {
+    await Promise.allSettled([...running].map((stop) => stop()))
+    await clean()
+    process.exit(130)
+  })
+}
 try {
   for (const name of values.model) await compare(name)
 } finally {
-  await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+  await clean()
 }
