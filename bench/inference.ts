@@ -3,7 +3,7 @@
  * greedy sampling, a fresh process for each condition, rounds interleaved and their order reversed every other time.
  * Prints medians, and the medians of the ratios of paired rounds.
  *
- *   npm run bench:inference -- [--model demo|160m|1.1b]… [--server PATH/llama-server] [--rounds 5] [--threads 1] [--tokens 128]
+ *   npm run bench:inference -- [--model demo|160m|1.1b]… [--server PATH/llama-server] [--rounds 5] [--threads 1] [--tokens 128] [--warm 20]
  *
  * llama-server is built from the sources that node-llama-cpp carries: git clone node_modules/node-llama-cpp/llama/gitRelease.bundle,
  * cmake -B build -DCMAKE_BUILD_TYPE=Release, cmake --build build --target llama-server. Without it that column is left out.
@@ -25,10 +25,12 @@ const { values } = parseArgs({
     server: { type: "string" },
     rounds: { type: "string", default: "5" },
     threads: { type: "string", default: "1" },
-    tokens: { type: "string", default: "128" }
+    tokens: { type: "string", default: "128" },
+    warm: { type: "string", default: "20" }
   }
 })
-const [rounds, threads, max_tokens] = [Number(values.rounds), Number(values.threads), Number(values.tokens)]
+const [rounds, threads] = [Number(values.rounds), Number(values.threads)]
+const [max_tokens, warm] = [Number(values.tokens), Number(values.warm)]
 const slots = 4
 const folder = await mkdtemp(join(tmpdir(), "rbee-bench-"))
 
@@ -88,9 +90,9 @@ const complete = (url: string, model: string): Promise<Stream> =>
 
 const rate = ({ tokens, first, last }: Stream) => ((tokens - 1) * 1000) / (last - first)
 
-/** Three one after another, then twice four at once; one before that does not count. */
+/** Three one after another, then twice four at once. Those before that do not count: a server lives for days, and JavaScript gets faster. */
 const measure = async (one: () => Promise<Stream>, four: () => Promise<ReadonlyArray<Stream>>): Promise<Sample> => {
-  await one()
+  for (let i = 0; i < warm; i++) await one()
   const singles = [await one(), await one(), await one()]
   const fours = [await four(), await four()]
   return {
@@ -262,7 +264,7 @@ const compare = async (name: string) => {
   }
   const [load] = (await readFile("/proc/loadavg", "utf8")).split(" ")
   console.log(
-    `\n${name}: ${threads} thread(s), ${max_tokens} tokens, context ${ctx}, ${rounds} rounds; load at the end ${load}`
+    `\n${name}: ${threads} thread(s), ${max_tokens} tokens, ${warm} requests to warm up, context ${ctx}, ${rounds} rounds; load at the end ${load}`
   )
   console.log("                 1 stream tok/s   TTFT ms   4 streams tok/s   TTFT ms")
   for (const [name, all] of samples) {
