@@ -4,7 +4,7 @@ export default {
   import: ["features/**/*.ts"],
   tags: "not @todo",
   strict: true,
-  parallel: 3,
+  parallel: 4,
   publish: false,
   format: ["progress"],
   formatOptions: { snippetInterface: "async-await" }
