@@ -88,9 +88,11 @@ export const spawnWorker: (order: SpawnOrder) => Effect.Effect<HostedWorker, Spa
     ...{ log_path: files.logPath(id), oom_kills: yield* memory.oom_kills },
     pinning: yield* pinToCores(order.request, order.binary.command)
   }
+  // Expected before it is started: a quick worker calls at once, and maybe only once.
+  const called = yield* Effect.flatMap(ReadyCalls, (calls) => calls.expect(id, starting.key))
   return yield* Effect.acquireUseRelease(
     launch(starting),
-    (process) => awaitReady(starting, process),
+    (process) => awaitReady(starting, process, called),
     (process, exit) => (Exit.isSuccess(exit) ? Effect.void : abandon(id, process))
   )
 }, Effect.scoped)
@@ -176,19 +178,22 @@ const urlOf = ({ host }: SpawnOrder, port: number) => localUrl(isLoopback(host) 
 const pinnedTo = (uuid: string) => ({ CUDA_DEVICE_ORDER: "PCI_BUS_ID", CUDA_VISIBLE_DEVICES: uuid })
 
 /** Whichever comes first: the ready callback, the process's end, or a deadline. */
-const awaitReady = Effect.fnUntraced(function* (starting: Starting, process: LaunchedProcess) {
+const awaitReady = Effect.fnUntraced(function* (
+  starting: Starting,
+  process: LaunchedProcess,
+  called: Effect.Effect<ReadyReport>
+) {
   const ended = Effect.flatMap(process.exit, (exit) => Effect.flatMap(explainExit(starting, exit), Effect.fail))
-  const ready = yield* Effect.raceFirst(whenReady(starting), ended)
+  const ready = yield* Effect.raceFirst(whenReady(starting, called), ended)
   return hosted(starting, process, ready, Math.floor((yield* Clock.currentTimeMillis) / 1000))
 })
 
-const whenReady = ({ order, id, key, port, log_path }: Starting) =>
+const whenReady = ({ order, id, key, port, log_path }: Starting, called: Effect.Effect<ReadyReport>) =>
   Effect.scoped(
     Effect.gen(function* () {
       const { worker_start, model_load } = (yield* Settings).timeouts
       const client = yield* WorkerClient
       const worker = { url: urlOf(order, port), api_key: key }
-      const called = yield* Effect.flatMap(ReadyCalls, (calls) => calls.expect(id, key))
       const up = Effect.eventually(Effect.tapError(client.ping(worker), () => Effect.sleep("25 millis")))
       yield* Effect.timeoutFail(up, {
         duration: worker_start,

@@ -365,6 +365,28 @@ describe("phase 9: spawnWorker", () => {
     }).pipe(inWorld({ processes: { launch: () => ({}) }, worker: { up: false } }))
   )
 
+  it.effect("a worker that calls as soon as it is started is heard", () => {
+    let call = () => {}
+    return Effect.gen(function* () {
+      const { accept } = yield* ReadyCalls
+      const report = {
+        ...{ worker_id: id, url: "http://127.0.0.1:8001", model_ref: "demo", backend: "cpu" as const },
+        ...{ device: 0, vram_bytes: 7, slots_total: 1 }
+      }
+      call = () => Effect.runSync(accept(report, Redacted.make("secret1")))
+      assert.strictEqual((yield* spawnWorker(order())).worker.vram_bytes, 7)
+    }).pipe(
+      inWorld({
+        processes: {
+          launch: () => {
+            call()
+            return {}
+          }
+        }
+      })
+    )
+  })
+
   const progress = (layers_loaded: number) =>
     LoadingProgress.make({ stage: "loading_to_ram", layers_loaded, layers_total: 32, vram_mb: 0 })
 
