@@ -4,7 +4,7 @@ export default {
   import: ["features/**/*.ts"],
   tags: "not @todo",
   strict: true,
-  parallel: 4,
+  parallel: 3,
   publish: false,
   format: ["progress"],
   formatOptions: { snippetInterface: "async-await" }
