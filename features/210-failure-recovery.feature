@@ -226,3 +226,20 @@ Feature: Recovery from failures
     And within 9 seconds nothing of rbee is left
     And the queen in the foreground ends with exit code 0
     And a part of the file is kept, and nothing under its final name
+
+  @Gap-F7 @real
+  Scenario: A queen of three hives, one cut off and one with a worker that hangs, is gone within the deadline
+    Given the setting RBEE_TIMEOUTS_DRAIN is "5s"
+    And the machines "attic" and "cellar", each with a network of its own
+    And I start `rbee queen serve` in the foreground, and it listens
+    And I run `rbee workers spawn --node localhost --model demo` besides
+    And a worker is stopped with SIGSTOP as soon as it runs
+    And I run `rbee workers spawn --node cellar --model demo` besides
+    And I run `rbee workers spawn --node attic --model demo` besides
+    When the link to "attic" is cut
+    And the queen in the foreground gets SIGTERM
+    Then within 15 seconds no queen, hive or worker is left but on "attic"
+    And the queen in the foreground ends with exit code 0
+    And the queen in the foreground says "The hive on attic said nothing for 7s: it may be running on"
+    When "attic" is turned off
+    Then nothing of rbee is running

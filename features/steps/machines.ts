@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { Given, Then, When } from "@cucumber/cucumber"
 import { canHaveHosts } from "../../test/support/netns.js"
 import { eventually } from "../support/eventually.js"
-import { isRunning, list, type RbeeProcess } from "../support/processes.js"
+import { isRunning, list, type RbeeProcess, untilEnded } from "../support/processes.js"
 import type { RbeeWorld } from "../support/world.js"
 import { argumentsOf } from "./commands.js"
 
@@ -31,12 +31,31 @@ Then("a hive and a worker run on {string}", async function (this: RbeeWorld, nam
   for (const one of running) this.seen.set(`${one.role} on ${name}`, one)
 })
 
+Then(
+  "within {int} seconds no queen, hive or worker is left but on {string}",
+  async function (this: RbeeWorld, seconds: number, name: string) {
+    const { home } = this.networked(name)
+    const left = async () => (await this.processes()).filter((one) => one.home !== home && one.role !== "other")
+    await eventually(
+      async () => ((await left()).length === 0 ? true : undefined),
+      seconds * 1000,
+      async () => list(await left())
+    )
+  }
+)
+
 When("the link to {string} is cut", function (this: RbeeWorld, name: string) {
   this.networked(name).host.cut()
 })
 
 When("the link to {string} is healed", function (this: RbeeWorld, name: string) {
   this.networked(name).host.heal()
+})
+
+When("{string} is turned off", async function (this: RbeeWorld, name: string) {
+  const running = await runningOn(this, name)
+  for (const { pid } of running) process.kill(pid, "SIGKILL")
+  await untilEnded(running, 2_000)
 })
 
 Then("the first answer breaks off within {int} seconds", async function (this: RbeeWorld, seconds: number) {

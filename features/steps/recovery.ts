@@ -61,6 +61,10 @@ When(/^I start `([^`]+)` in the foreground, and it listens$/, async function (th
   await command.prints("stderr", /listens on/)
 })
 
+Then(/^the (queen|hive) in the foreground says "([^"]+)"$/, async function (this: RbeeWorld, role, text) {
+  await inForeground(this, role).prints("stderr", new RegExp(text))
+})
+
 /** At the same time, so that neither is over before the other has begun. */
 When(/^I start `([^`]+)` twice, and both answers have begun$/, async function (this: RbeeWorld, line: string) {
   const both = [this.start(argumentsOf(this, line)), this.start(argumentsOf(this, line))]

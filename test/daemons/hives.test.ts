@@ -23,6 +23,7 @@ import { HiveClientTest } from "../../src/testing/HiveClientTest.js"
 import { ProcessesTest } from "../../src/testing/ProcessesTest.js"
 import { SshTest } from "../../src/testing/SshTest.js"
 import { TestRbee, type TestServices, type TestWorld } from "../../src/testing/TestRbee.js"
+import { lines } from "../support/inWorld.js"
 import { handle, node, workstation } from "../support/samples.js"
 
 const done = (stdout = ""): CommandResult => ({ exit_code: 0, stdout, stderr: "" })
@@ -174,6 +175,17 @@ describe("a hive", () => {
       assert.strictEqual(yield* tunnelsOpen, 0)
       assert.strictEqual(yield* calls("released"), 1)
     }).pipe(withHives({ ...machine(), hive: { stop_takes: "3 seconds" } }))
+  )
+
+  it.effect("is not waited for beyond its own time, and is named then", () =>
+    Effect.gen(function* () {
+      yield* connect
+      const hives = yield* Hives
+      const releasing = yield* Effect.fork(hives.release(workstation))
+      yield* TestClock.adjust("32 seconds")
+      yield* Fiber.join(releasing)
+      assert.include(yield* lines, "The hive on workstation said nothing for 32s: it may be running on")
+    }).pipe(withHives({ ...machine(), hive: { stop_takes: "1 hour" } }))
   )
 
   it.effect("has its lease renewed while it is held, and not after it was given up", () =>

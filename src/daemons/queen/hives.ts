@@ -309,6 +309,7 @@ const make = (lease: Lease) =>
     /** Its keeper ends first: the hive closes its events when it drains, and that is no loss. */
     const release = Effect.fnUntraced(function* (hive: Held) {
       const { address } = hive.connection
+      const patience = Duration.sum(timeouts.drain, told)
       yield* Fiber.interrupt(hive.keeper)
       if (typeof (yield* Ref.get(hive.standing)) !== "string") return yield* drop(hive.node.node_name, hive.scope) // not ours
       const before = isLocal(hive.node) ? yield* daemons.running("hive") : Option.none()
@@ -322,7 +323,15 @@ const make = (lease: Lease) =>
           )
         ),
         Effect.interruptible,
-        Effect.timeoutOption(Duration.sum(timeouts.drain, told)) // a link that was cut silently
+        Effect.timeoutOption(patience), // a link that was cut silently
+        Effect.tap((heard) =>
+          Option.isNone(heard)
+            ? say(
+                "⚠️",
+                `The hive on ${address.node} said nothing for ${Duration.format(patience)}: it may be running on`
+              )
+            : Effect.void
+        )
       )
       const stopping = Option.exists(Option.flatten(last), (event) => event.type === "released" && event.stopping)
       const { node, hive_command } = hive
