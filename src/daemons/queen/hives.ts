@@ -135,10 +135,7 @@ const make = (lease: Lease) =>
         event.type === "claimed" && event.queen_id !== lease.queen_id ? renew : noteEvent(pool, node.node_name, event)
       )
       // Three times within the lease, also where it is set to be shorter than a heartbeat.
-      const often = Duration.min(
-        timeouts.heartbeat,
-        lease.ttl_s === null ? Duration.infinity : Duration.seconds(lease.ttl_s / 3)
-      )
+      const often = Duration.min(timeouts.heartbeat, Duration.seconds((lease.ttl_s ?? Number.POSITIVE_INFINITY) / 3))
       const renewing = Effect.forever(Effect.zipRight(renew, Effect.sleep(often)))
       return yield* Effect.flip(Effect.raceFirst(Effect.zipRight(watching, Effect.fail(closed)), renewing))
     })
@@ -310,6 +307,8 @@ const make = (lease: Lease) =>
     const release = Effect.fnUntraced(function* (hive: Held) {
       const { address } = hive.connection
       const patience = Duration.sum(timeouts.drain, told)
+      const silence = `said nothing for ${Duration.format(patience)}: it may be running on`
+      const silent = say("⚠️", `The hive on ${address.node} ${silence}`)
       yield* Fiber.interrupt(hive.keeper)
       if (typeof (yield* Ref.get(hive.standing)) !== "string") return yield* drop(hive.node.node_name, hive.scope) // not ours
       const before = isLocal(hive.node) ? yield* daemons.running("hive") : Option.none()
@@ -324,14 +323,7 @@ const make = (lease: Lease) =>
         ),
         Effect.interruptible,
         Effect.timeoutOption(patience), // a link that was cut silently
-        Effect.tap((heard) =>
-          Option.isNone(heard)
-            ? say(
-                "⚠️",
-                `The hive on ${address.node} said nothing for ${Duration.format(patience)}: it may be running on`
-              )
-            : Effect.void
-        )
+        Effect.tap((heard) => (Option.isNone(heard) ? silent : Effect.void))
       )
       const stopping = Option.exists(Option.flatten(last), (event) => event.type === "released" && event.stopping)
       const { node, hive_command } = hive
