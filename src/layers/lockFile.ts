@@ -13,7 +13,7 @@ import { type FileProblem, fileProblem } from "./fileProblem.js"
 import { identityOf } from "./processIdentity.js"
 
 /** Nobody tells when another process ends, so it is looked at so often. */
-const lookEvery = "500 millis"
+const lookEvery = "100 millis"
 
 const decode = Schema.decodeOption(Schema.parseJson(ProcessIdentity))
 
@@ -85,6 +85,20 @@ export const tryFileLock = (path: string): Effect.Effect<boolean, FileProblem, S
   return Effect.acquireRelease(tryNow, (ours) => (ours ? Effect.sync(() => release(path)) : Effect.void))
 }
 
+/** Waits until nobody seems to hold the lock. Tries would pile up in the scope: a download may take hours. */
+const untilFree = (path: string): Effect.Effect<unknown, FileProblem> => {
+  const look = Effect.flatMap(Clock.currentTimeMillis, (now_ms) =>
+    Effect.try({
+      try: () => {
+        const seen = read(path)
+        return seen === null || !isHeld(path, seen, now_ms)
+      },
+      catch: fileProblem
+    })
+  )
+  return Effect.repeat(Effect.delay(look, lookEvery), { until: (isFree) => isFree })
+}
+
 /** Whose lock it is, while it is held. */
 export const holderOf = (path: string): Option.Option<ProcessIdentity> => decode(read(path) ?? "")
 
@@ -99,5 +113,5 @@ export const withFileLock = <R>(
   Effect.gen(function* () {
     if (yield* tryFileLock(path)) return
     yield* onHeld
-    while (!(yield* tryFileLock(path))) yield* Effect.sleep(lookEvery)
+    while (!(yield* tryFileLock(path))) yield* untilFree(path)
   })
