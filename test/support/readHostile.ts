@@ -1,7 +1,4 @@
-/**
- * Reads the files that are named, in a process with little memory; tells of each how it ended and what it took: processor time, for nothing
- * in it waits, and others may run beside it.
- */
+/** Reads the files that are named, in a process with little memory; tells of each how it ended and what it took. */
 import { NotGguf } from "../../src/layers/gguf/cursor.js"
 import { readGguf } from "../../src/layers/gguf/readGguf.js"
 
@@ -17,9 +14,8 @@ const outcomeOf = (path: string): string => {
 outcomeOf("/dev/null")
 const before = process.memoryUsage.rss()
 const outcomes = process.argv.slice(2).map((path) => {
-  const begin = process.cpuUsage()
+  const begin = performance.now()
   const outcome = outcomeOf(path)
-  const { user, system } = process.cpuUsage(begin)
-  return { outcome, ms: (user + system) / 1000, grown: process.memoryUsage.rss() - before }
+  return { outcome, ms: performance.now() - begin, grown: process.memoryUsage.rss() - before }
 })
 process.stdout.write(JSON.stringify(outcomes))
