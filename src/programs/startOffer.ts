@@ -39,7 +39,7 @@ export const startOffer: (offer: ModelOffer) => Effect.Effect<WorkerInfo, RbeeEr
   }
   for (let refusal of refusals) {
     const { name } = refusal
-    while (isNoMemory(refusal.error) && (yield* makeRoom(name, request, refusal.error))) {
+    while (isNoMemory(refusal.error) && (yield* tryRoom(name, request, refusal.error))) {
       const tried = yield* trySpawn(name, request)
       if (Either.isRight(tried)) return tried.right
       refusal = tried.left
@@ -74,3 +74,7 @@ const trySpawn = (name: NodeName, request: SpawnRequest) =>
     onSuccess: (worker) => Effect.succeed(Either.right(worker)),
     onFailure: (error) => (isNoRoom(error) ? Effect.succeed(Either.left<Refusal>({ name, error })) : Effect.fail(error))
   })
+
+/** Where the hive is out of reach by now another node may still do; what is told in the end is that there was no room. */
+const tryRoom = (...order: Parameters<typeof makeRoom>) =>
+  Effect.catchIf(makeRoom(...order), isNoRoom, () => Effect.succeed(false))
