@@ -7,8 +7,10 @@ import { readSync } from "node:fs"
 /** Why a file is no model file, in plain words. Thrown and caught within the layer, which makes typed values of it. */
 export class NotGguf extends Error {}
 
-/** What is read at once: enough that few reads are needed, not too much for files of which little is read. */
+/** What is read at once: enough that few reads are needed. */
 const windowBytes = 1 << 16
+/** What is read after a leap over a value longer than this: the next one may be as long. */
+const leapBytes = 1 << 12
 
 /** Room for what is read, of one file after another. */
 export const makeWindow = (): DataView<ArrayBuffer> => new DataView(new ArrayBuffer(windowBytes))
@@ -16,7 +18,7 @@ export const makeWindow = (): DataView<ArrayBuffer> => new DataView(new ArrayBuf
 /** The most that the headers of one model hold. Real ones have some 100 entries and, with 262,144 tokens, 16 MB. */
 const most = {
   bytes: 128 << 20,
-  entries: 65_536,
+  entries: 4_096,
   tensors: 65_536,
   /** The elements of all arrays of texts: a token each, a merge each. */
   texts: 1 << 22
@@ -138,8 +140,9 @@ export class Cursor {
     this.#within(length)
     let at = this.position - this.#start
     if (at < 0 || at + length > this.#filled) {
+      const wanted = at > this.#filled + leapBytes ? Math.max(length, leapBytes) : windowBytes
       this.#start = this.position
-      this.#filled = Math.min(windowBytes, this.size - this.position)
+      this.#filled = Math.min(wanted, this.size - this.position)
       this.#fill(this.#bytes, this.#filled)
       at = 0
     }
