@@ -1,14 +1,7 @@
 import { defineConfig } from "vitest/config"
 
-/**
- * Files that have processes of their own: `it.layer` changes the `it` that all files of a process share, and fetch keeps the connections
- * of all of them in one pool.
- */
-const alone = [
-  "test/layers/EngineLlamaCpp.test.ts",
-  "test/layers/http/Edge.test.ts",
-  "test/layers/http/HiveClientHttp.deadlines.test.ts"
-]
+/** Files that have processes of their own: `it.layer` changes the `it` that all files of a process share. */
+const alone = ["test/layers/EngineLlamaCpp.test.ts", "test/layers/http/Edge.test.ts"]
 
 export default defineConfig({
   test: {
