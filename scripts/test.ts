@@ -1,4 +1,7 @@
-/** What `npm test` runs: builds the command, then the tests and the scenarios at the same time. The last line has the counts. */
+/**
+ * What `npm test` runs: builds the command, then the tests and the check, and beside them the scenarios, which take longest. The last line
+ * has the counts; the check counts as one.
+ */
 import { spawn } from "node:child_process"
 import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -12,11 +15,15 @@ interface Counts {
   readonly failed: number
 }
 
-/** One of the suites: how it is run, and how its report is read. */
-interface Suite {
+/** Something that is run under a name. */
+interface Job {
   readonly name: string
-  readonly command: ReadonlyArray<string>
+  readonly command: readonly [program: string, ...args: ReadonlyArray<string>]
   readonly env?: Readonly<Record<string, string>>
+}
+
+/** One of the suites: how it is run, and how its report is read. */
+interface Suite extends Job {
   readonly report: string
   readonly count: (report: string) => Counts
 }
@@ -59,10 +66,10 @@ const countScenarios = (report: string): Counts => {
   return { passed, failed: scenarios.filter((scenario) => !isAll("skipped")(scenario)).length }
 }
 
-/** Runs a suite with its lines marked by its name; its exit code. */
-const run = ({ name, command, env }: Suite): Promise<number> =>
+/** Runs it with its lines marked by its name; its exit code. */
+const run = ({ name, command: [program, ...args], env }: Job): Promise<number> =>
   new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, command, {
+    const child = spawn(program, args, {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, ...env }
     })
@@ -84,33 +91,44 @@ const judge = async (suite: Suite): Promise<Counts> => {
   return { passed, failed: passed === 0 || code !== 0 ? 1 : 0 }
 }
 
+/** The formatter, the linter and the types. */
+const check = async (): Promise<Counts> => {
+  const code = await run({ name: "check", command: ["npm", "run", "--silent", "check"] })
+  return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
+}
+
 process.chdir(fileURLToPath(new URL("..", import.meta.url)))
 await import("./build.js")
 
 const reports = await mkdtemp(join(tmpdir(), "rbee-reports-"))
 try {
   const [tests, scenarios] = [join(reports, "tests.json"), join(reports, "scenarios.json")]
-  const counts = await Promise.all([
-    judge({
+  const testsAndCheck = async () => {
+    const ofTests = await judge({
       name: "tests",
       command: [
+        process.execPath,
         "node_modules/vitest/vitest.mjs",
         "run",
         ...["--reporter=default", "--reporter=json", `--outputFile.json=${tests}`]
       ],
       report: tests,
       count: countTests
-    }),
+    })
+    return [ofTests, await check()]
+  }
+  const counts = await Promise.all([
+    testsAndCheck(),
     judge({
       name: "scenarios",
-      command: ["node_modules/@cucumber/cucumber/bin/cucumber.js", "--format", `json:${scenarios}`],
+      command: [process.execPath, "node_modules/@cucumber/cucumber/bin/cucumber.js", "--format", `json:${scenarios}`],
       env: { NODE_OPTIONS: "--import tsx" },
       report: scenarios,
       count: countScenarios
     })
   ])
-  const passed = counts.reduce((sum, one) => sum + one.passed, 0)
-  const failed = counts.reduce((sum, one) => sum + one.failed, 0)
+  const passed = counts.flat().reduce((sum, one) => sum + one.passed, 0)
+  const failed = counts.flat().reduce((sum, one) => sum + one.failed, 0)
   console.log(`${passed} passed, ${failed} failed`)
   if (failed > 0) process.exitCode = 1
 } finally {
