@@ -6,7 +6,7 @@
  */
 import { parseArgs } from "node:util"
 import { statusOf } from "../test/support/answers.js"
-import { cancelStreams, residentMb } from "../test/support/cancelStreams.js"
+import { cancelStreams, residentMb, type TimesToFree } from "../test/support/cancelStreams.js"
 import { startWorker } from "../test/support/worker.js"
 
 const { values } = parseArgs({
@@ -14,6 +14,8 @@ const { values } = parseArgs({
 })
 const count = Number(values.count)
 const lanes = Number(values.lanes)
+/** How often the memory is looked at. */
+const parts = 8
 
 const tell = (name: string, times: ReadonlyArray<number>) => {
   const sorted = [...times].sort((a, b) => a - b)
@@ -24,14 +26,21 @@ const tell = (name: string, times: ReadonlyArray<number>) => {
 const worker = await startWorker("--slots", "4")
 try {
   await cancelStreams(worker, { count: 100, lanes, prefix: "warm" })
-  const before_mb = await residentMb(worker.pid)
-  const half = await cancelStreams(worker, { count: count / 2, lanes, prefix: "first" })
-  const half_mb = await residentMb(worker.pid)
-  const rest = await cancelStreams(worker, { count: count / 2, lanes, prefix: "second" })
-  const after_mb = await residentMb(worker.pid)
-  tell("by DELETE ", [...half.deleted, ...rest.deleted])
-  tell("by closing", [...half.closed, ...rest.closed])
-  console.log(`memory: ${[before_mb, half_mb, after_mb].map((mb) => `${mb.toFixed(0)} MB`).join(" → ")}`)
+  const memory = [await residentMb(worker.pid)]
+  const times: Array<TimesToFree> = []
+  for (let part = 1; part <= parts; part++) {
+    times.push(await cancelStreams(worker, { count: count / parts, lanes, prefix: `part-${part}` }))
+    memory.push(await residentMb(worker.pid))
+  }
+  tell(
+    "by DELETE ",
+    times.flatMap(({ deleted }) => deleted)
+  )
+  tell(
+    "by closing",
+    times.flatMap(({ closed }) => closed)
+  )
+  console.log(`memory, every ${count / parts}: ${memory.map((mb) => mb.toFixed(0)).join(" → ")} MB`)
   const { slots_total, slots_available, waiting } = await statusOf(worker.url)
   console.log(`in the end ${slots_available} of ${slots_total} slots are free, ${waiting} wait`)
   if (slots_available !== slots_total || waiting > 0) process.exitCode = 1
