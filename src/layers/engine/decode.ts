@@ -16,6 +16,8 @@ export interface Decoding {
   /** The prompt but for its last bite, which is the first thing that `tokens` evaluates. */
   readonly prompt: ReadonlyArray<() => Promise<void>>
   readonly tokens: Tokens
+  /** The number of its sequence. */
+  readonly place: number
   readonly lockstep: Lockstep
   readonly textOf: (token: number) => TokenText
   readonly limit: number
@@ -99,7 +101,7 @@ export class Decode {
 
   /** The loop: a token, its text, the next one. The prompt is read outside the lockstep. */
   async #tokens(): Promise<StopReason> {
-    const { prompt, tokens, lockstep, textOf, limit, endTokens } = this.#of
+    const { prompt, tokens, place, lockstep, textOf, limit, endTokens } = this.#of
     const next = () => (this.#closed ? Promise.resolve(ended) : tokens.next())
     let joined = false
     try {
@@ -108,7 +110,7 @@ export class Decode {
         await bite()
       }
       for (let made = 0; made < limit; made++) {
-        const step = await (joined ? lockstep.step(next) : next())
+        const step = await (joined ? lockstep.step(place, next) : next())
         if (step.done) return this.#closed ? "cancelled" : "eos"
         if (!joined) lockstep.join()
         joined = true

@@ -106,7 +106,7 @@ export const generating = ({ llama, model, sequences, context_size, bite }: Gene
     const seed = sampling.seed ?? (yield* Random.nextIntBetween(0, seedMax))
     const recent = new Recent(tokens)
     const text = calls === undefined ? textOf : textWithMarks
-    const { sequence, cached } = yield* sequences.borrow(tokens)
+    const { sequence, place, cached } = yield* sequences.borrow(tokens)
     const bites = Arr.chunksOf(tokens.slice(cached), bite)
     const decode = yield* Effect.acquireRelease(
       Effect.sync(
@@ -121,6 +121,7 @@ export const generating = ({ llama, model, sequences, context_size, bite }: Gene
                 ...grammar
               }
             ),
+            place,
             lockstep,
             textOf: (token) => {
               recent.push(token)

@@ -2,11 +2,13 @@
  * Lets generations take their steps together. Left to themselves they fill three places of a batch of four: the last
  * to be sampled misses the next batch, for ever (bench: 27 % more tokens a second in step). It also leaves a gap
  * between batches, in which the engine clears the sequence of the request that comes next.
+ * They are asked for in the order of their sequences: the engine computes together only those that follow each other in a batch by
+ * number, one by one, and what comes out of order by itself (1.1 B, four streams: 138 against 335 ms a step).
  */
 export class Lockstep {
   #members = 0
   #running = 0
-  #waiting: Array<() => void> = []
+  #waiting: Array<{ readonly place: number; readonly go: () => void }> = []
   #scheduled = false
 
   /** One more generation steps along. Its prompt is read before that, so a long one holds nobody up. */
@@ -20,16 +22,17 @@ export class Lockstep {
     this.#arrange()
   }
 
-  /** Runs `step` with the next steps of the others. */
-  step<A>(step: () => Promise<A>): Promise<A> {
+  /** Runs `step` with the next steps of the others, after those of sequences before its own. */
+  step<A>(place: number, step: () => Promise<A>): Promise<A> {
     if (this.#members === 1 && this.#running === 0) return step()
     return new Promise<A>((resolve, reject) => {
-      this.#waiting.push(() => {
+      const go = () => {
         this.#running++
         step()
           .finally(() => this.#ran())
           .then(resolve, reject)
-      })
+      }
+      this.#waiting.push({ place, go })
       this.#arrange()
     })
   }
@@ -52,8 +55,8 @@ export class Lockstep {
   }
 
   #go(): void {
-    const steps = this.#waiting
+    const steps = this.#waiting.sort((a, b) => a.place - b.place)
     this.#waiting = []
-    for (const step of steps) step()
+    for (const { go } of steps) go()
   }
 }

@@ -4,9 +4,15 @@ import type * as Scope from "effect/Scope"
 import type { LlamaContext, LlamaContextSequence, Token } from "node-llama-cpp"
 import { opened } from "./open.js"
 
-/** A sequence that is lent, and how many of the prompt's tokens it holds already. */
-export interface Lent {
+/** One of the context's sequences. */
+interface Numbered {
   readonly sequence: LlamaContextSequence
+  /** Its number in the engine, from 0. */
+  readonly place: number
+}
+
+/** A sequence that is lent, and how many of the prompt's tokens it holds already. */
+export interface Lent extends Numbered {
   readonly cached: number
 }
 
@@ -23,6 +29,26 @@ export interface Sequences {
 export const keepable = (known: number, tokens: number, bite: number): number =>
   Math.floor(Math.min(known, tokens - 1) / bite) * bite
 
+/** A sequence that is free, and how much of a prompt it may keep. */
+export interface Candidate {
+  readonly place: number
+  readonly cached: number
+}
+
+/**
+ * Which of the free sequences a request gets, those first that were idle for longest: of those that may keep most of its prompt one beside
+ * sequences that are at work, for the engine computes together only those whose numbers follow each other. Else the one that was idle
+ * for longest: what others hold may still be asked for.
+ */
+export const choose = <A extends Candidate>(free: ReadonlyArray<A>, taken: ReadonlySet<number>): A | undefined => {
+  const neighbours = ({ place }: A) => Number(taken.has(place - 1)) + Number(taken.has(place + 1))
+  const better = (a: A, b: A) => a.cached - b.cached || neighbours(a) - neighbours(b)
+  return free.reduce<A | undefined>(
+    (best, one) => (best === undefined || better(one, best) > 0 ? one : best),
+    undefined
+  )
+}
+
 const commonLength = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): number => {
   const length = Math.min(a.length, b.length)
   let same = 0
@@ -37,21 +63,23 @@ export const openSequences = (
   bite: number
 ): Effect.Effect<Sequences, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const free: Array<LlamaContextSequence> = []
-    for (let slot = 0; slot < slots; slot++) {
-      free.push(yield* Effect.orDie(opened<LlamaContextSequence>(async () => context.getSequence())))
+    const free: Array<Numbered> = []
+    for (let place = 0; place < slots; place++) {
+      free.push({ sequence: yield* Effect.orDie(opened(async () => context.getSequence())), place })
     }
+    const taken = new Set<number>()
     const permits = yield* Effect.makeSemaphore(slots)
 
+    const knownBy = ({ sequence }: Numbered, prompt: ReadonlyArray<Token>) =>
+      sequence.disposed ? 0 : keepable(commonLength(sequence.contextTokens, prompt), prompt.length, bite)
+
     const take = (prompt: ReadonlyArray<Token>): Lent => {
-      const known = free.map((sequence) =>
-        sequence.disposed ? 0 : keepable(commonLength(sequence.contextTokens, prompt), prompt.length, bite)
-      )
-      // Among equals the one that was idle longest: what others hold may still be asked for.
-      const cached = Math.max(...known)
-      const [sequence] = free.splice(known.indexOf(cached), 1)
-      if (sequence === undefined) throw new Error("there is a permit for each sequence")
-      return { sequence, cached }
+      const candidates = free.map((numbered) => ({ ...numbered, cached: knownBy(numbered, prompt) }))
+      const lent = choose(candidates, taken)
+      if (lent === undefined) throw new Error("there is a permit for each sequence")
+      free.splice(candidates.indexOf(lent), 1)
+      taken.add(lent.place)
+      return lent
     }
 
     const borrow = (prompt: ReadonlyArray<Token>) =>
@@ -61,7 +89,10 @@ export const openSequences = (
           const lent = take(prompt)
           yield* Effect.addFinalizer(() =>
             Effect.zipRight(
-              Effect.sync(() => void free.push(lent.sequence)),
+              Effect.sync(() => {
+                taken.delete(lent.place)
+                free.push({ sequence: lent.sequence, place: lent.place })
+              }),
               permits.release(1)
             )
           )

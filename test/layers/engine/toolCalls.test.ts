@@ -27,6 +27,7 @@ const decode = async (
         at < texts.length ? { done: false, value: { token: at++ } } : { done: true, value: undefined },
       return: async () => undefined
     },
+    place: 0,
     lockstep: new Lockstep(),
     textOf: (token) => tokenText(Buffer.from(texts[token] ?? "")),
     limit: 1000,
