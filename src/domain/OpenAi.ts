@@ -178,6 +178,9 @@ const AnsweredCall = Schema.Struct({
   function: Schema.Struct({ name: Schema.String, arguments: Schema.String })
 })
 
+/** Why an answer ended, also where that API has no words for it: it says `length` then. */
+const ending = { stop_reason: Schema.optional(Schema.Literal("cancelled", "deadline")) }
+
 /** The answer of `POST /v1/chat/completions`, in one piece. */
 export const ChatCompletion = Schema.Struct({
   ...head("chat.completion"),
@@ -189,7 +192,8 @@ export const ChatCompletion = Schema.Struct({
         content: Schema.NullOr(Schema.String),
         tool_calls: Schema.optional(Schema.Array(AnsweredCall))
       }),
-      finish_reason: FinishReason
+      finish_reason: FinishReason,
+      ...ending
     })
   ),
   usage: Usage
@@ -207,7 +211,8 @@ export const ChatChunk = Schema.Struct({
         content: Schema.optional(Schema.String),
         tool_calls: Schema.optional(Schema.Array(Schema.Struct({ index: Count, ...AnsweredCall.fields })))
       }),
-      finish_reason: Schema.NullOr(FinishReason)
+      finish_reason: Schema.NullOr(FinishReason),
+      ...ending
     })
   ),
   usage: Schema.optional(Schema.NullOr(Usage))
@@ -222,7 +227,8 @@ export const Completion = Schema.Struct({
       index: Count,
       text: Schema.String,
       logprobs: Schema.Null,
-      finish_reason: Schema.NullOr(FinishReason)
+      finish_reason: Schema.NullOr(FinishReason),
+      ...ending
     })
   ),
   usage: Schema.optional(Schema.NullOr(Usage))

@@ -17,9 +17,16 @@ export const usageOf = ({ tokens_in, tokens_out }: EndEvent): Usage => ({
   total_tokens: tokens_in + tokens_out
 })
 
-/** A deadline and a cancellation leave an answer short, which clients of that API know as `length`. */
+/** How an answer ended. A deadline and a cancellation leave it short, which clients of that API know as `length`; others are told more. */
+const endingOf = (reason: StopReason, calls: number) => ({
+  finish_reason: finishOf(reason, calls),
+  ...((reason === "cancelled" || reason === "deadline") && { stop_reason: reason })
+})
+
 const finishOf = (reason: StopReason, calls: number): FinishReason =>
   calls > 0 ? "tool_calls" : reason === "eos" || reason === "stop" ? "stop" : "length"
+
+const unended = { finish_reason: null }
 
 const callOf = (id: string, index: number, call: ToolCallEvent) => ({
   id: `call_${id}_${index}`,
@@ -38,10 +45,10 @@ export const chatChunks = (
   const base = { ...head, object: "chat.completion.chunk" as const }
   const chunk = (
     delta: ChatChunk["choices"][number]["delta"],
-    finish_reason: FinishReason | null = null
+    ending: ReturnType<typeof endingOf> | typeof unended = unended
   ): ChatChunk => ({
     ...base,
-    choices: [{ index: 0, delta, finish_reason }],
+    choices: [{ index: 0, delta, ...ending }],
     ...(include_usage && { usage: null })
   })
   let calls = 0
@@ -57,7 +64,7 @@ export const chatChunks = (
       }
       case "end":
         return [
-          chunk({}, finishOf(event.stop_reason, calls)),
+          chunk({}, endingOf(event.stop_reason, calls)),
           ...(include_usage ? [{ ...base, choices: [], usage: usageOf(event) }] : [])
         ]
     }
@@ -70,18 +77,18 @@ export const completionChunks = (
   include_usage: boolean
 ): ((event: InferenceEvent) => ReadonlyArray<Completion>) => {
   const base = { ...head, object: "text_completion" as const }
-  const chunk = (text: string, finish_reason: FinishReason | null): Completion => ({
+  const chunk = (text: string, ending: ReturnType<typeof endingOf> | typeof unended): Completion => ({
     ...base,
-    choices: [{ index: 0, text, logprobs: null, finish_reason }],
+    choices: [{ index: 0, text, logprobs: null, ...ending }],
     ...(include_usage && { usage: null })
   })
   return (event) => {
     switch (event.type) {
       case "token":
-        return [chunk(event.t, null)]
+        return [chunk(event.t, unended)]
       case "end":
         return [
-          chunk("", finishOf(event.stop_reason, 0)),
+          chunk("", endingOf(event.stop_reason, 0)),
           ...(include_usage ? [{ ...base, choices: [], usage: usageOf(event) }] : [])
         ]
       default:
@@ -109,7 +116,7 @@ export const chatCompletion = (head: AnswerHead, { text, calls, end }: WholeAnsw
         content: calls.length > 0 && text === "" ? null : text,
         ...(calls.length > 0 && { tool_calls: calls.map((call, i) => callOf(head.id, i, call)) })
       },
-      finish_reason: finishOf(end.stop_reason, calls.length)
+      ...endingOf(end.stop_reason, calls.length)
     }
   ],
   usage: usageOf(end)
@@ -119,6 +126,6 @@ export const chatCompletion = (head: AnswerHead, { text, calls, end }: WholeAnsw
 export const completion = (head: AnswerHead, { text, end }: WholeAnswer): Completion => ({
   ...head,
   object: "text_completion",
-  choices: [{ index: 0, text, logprobs: null, finish_reason: finishOf(end.stop_reason, 0) }],
+  choices: [{ index: 0, text, logprobs: null, ...endingOf(end.stop_reason, 0) }],
   usage: usageOf(end)
 })

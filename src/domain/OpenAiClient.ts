@@ -1,7 +1,9 @@
 /** OpenAI's API from the asking side: a conversation as a request, and the chunks that come back as a worker's events. */
 import type { ChatLine, ChatOrder } from "./Chat.js"
 import type { EndEvent, InferenceEvent } from "./Inference.js"
-import type { ChatChunk, ChatRequest, FinishReason } from "./OpenAi.js"
+import type { ChatChunk, ChatRequest } from "./OpenAi.js"
+
+type Choice = ChatChunk["choices"][number]
 
 const messageOf = ({ role, content }: ChatLine): ChatRequest["messages"][0] =>
   role === "assistant" ? { role, content, tool_calls: [] } : { role, content }
@@ -26,8 +28,8 @@ export const chatRequestOf = ({
   tool_choice: null
 })
 
-/** That API has no words of its own for a deadline and a cancellation. */
-const stopOf = (reason: FinishReason | null): EndEvent["stop_reason"] => (reason === "length" ? "max_tokens" : "eos")
+const stopOf = (choice: Choice | undefined): EndEvent["stop_reason"] =>
+  choice?.stop_reason ?? (choice?.finish_reason === "length" ? "max_tokens" : "eos")
 
 /**
  * The events of a streamed chat answer, chunk by chunk: numbered tokens, and the end once the usage is known. Times are the reader's
@@ -39,9 +41,9 @@ export const chatEvents = (
 ): ((chunk: ChatChunk) => ReadonlyArray<InferenceEvent>) => {
   let i = 0
   let first_ms: number | null = null
-  let reason: FinishReason | null = null
+  let last: Choice | undefined
   return ({ choices: [choice], usage }) => {
-    reason = choice?.finish_reason ?? reason
+    last = choice ?? last
     const t = choice?.delta.content ?? ""
     if (t !== "") {
       first_ms ??= now()
@@ -56,7 +58,7 @@ export const chatEvents = (
         tokens_in: usage.prompt_tokens,
         decode_time_ms: Math.round(now_ms - (first_ms ?? now_ms)),
         ttft_ms: Math.round((first_ms ?? now_ms) - begin_ms),
-        stop_reason: stopOf(reason)
+        stop_reason: stopOf(last)
       }
     ]
   }
