@@ -19,11 +19,14 @@ export const showEvents =
         event.type === "narration"
           ? `[${event.actor}] ${event.emoji} ${event.human}\n`
           : event.type === "end"
-            ? `[rbee-keeper] ✨ ${summary(event)}\n`
+            ? `[rbee-keeper] ✨ ${summary(event)}\n${event.stop_reason === "deadline" ? cutShort : ""}`
             : ""
       )
       yield* toStderr(told.join(""))
     })
+
+/** It ended well, and yet is not what was asked for. */
+const cutShort = "[rbee-keeper] ⏰ The answer was cut short by its deadline: --timeout gives it more time\n"
 
 /** `20 tokens in 150 ms (133 tok/s, first token after 12 ms)` */
 const summary = ({ tokens_out, decode_time_ms, ttft_ms }: EndEvent) => {
