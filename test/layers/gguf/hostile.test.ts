@@ -242,6 +242,13 @@ describe("the nastiest files", () => {
       "it holds no tensors"
     ],
     [
+      sparse("more-keys.gguf", [
+        [0, begin(0, 65_536)],
+        [24, many(65_536, (index) => Buffer.concat([text(key(index)), u32(7), Buffer.of(1)]))]
+      ]),
+      "its header has more entries than that of any model"
+    ],
+    [
       sparse("names.gguf", [
         [0, begin(65_536, 0)],
         [24, many(65_536, (index) => Buffer.concat([text(key(index)), u32(1), u64(1), u32(0), u64(index * 4)]))]
