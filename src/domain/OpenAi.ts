@@ -178,7 +178,7 @@ const AnsweredCall = Schema.Struct({
   function: Schema.Struct({ name: Schema.String, arguments: Schema.String })
 })
 
-/** Why an answer ended, also where that API has no words for it: it says `length` then. */
+/** What cut an answer short: that API has no words for it, and says `length`. */
 const ending = { stop_reason: Schema.optional(Schema.Literal("cancelled", "deadline")) }
 
 /** The answer of `POST /v1/chat/completions`, in one piece. */
