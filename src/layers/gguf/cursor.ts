@@ -9,7 +9,7 @@ export class NotGguf extends Error {}
 
 /** What is read at once: enough that few reads are needed. */
 const windowBytes = 1 << 16
-/** What is read after a leap over a value longer than this: the next one may be as long. */
+/** What is read after a leap over a value longer than this: the next one may be as long. Each may cost a turn of the disk. */
 const leapBytes = 1 << 12
 
 /** Room for what is read, of one file after another. */
@@ -17,9 +17,11 @@ export const makeWindow = (): DataView<ArrayBuffer> => new DataView(new ArrayBuf
 
 /** The most that the headers of one model hold. Real ones have some 100 entries and, with 262,144 tokens, 16 MB. */
 const most = {
-  bytes: 128 << 20,
+  bytes: 64 << 20,
   entries: 4_096,
   tensors: 65_536,
+  /** Values that are leapt over: those of the tokens' scores and types, a long chat template. */
+  "long values": 256,
   /** The elements of all arrays of texts: a token each, a merge each. */
   texts: 1 << 22
 }
@@ -140,7 +142,9 @@ export class Cursor {
     this.#within(length)
     let at = this.position - this.#start
     if (at < 0 || at + length > this.#filled) {
-      const wanted = at > this.#filled + leapBytes ? Math.max(length, leapBytes) : windowBytes
+      const isLeap = at > this.#filled + leapBytes
+      if (isLeap) this.budget.spend("long values", 1)
+      const wanted = isLeap ? Math.max(length, leapBytes) : windowBytes
       this.#start = this.position
       this.#filled = Math.min(wanted, this.size - this.position)
       this.#fill(this.#bytes, this.#filled)
