@@ -5,11 +5,11 @@ import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import { World } from "@cucumber/cucumber"
 import { startHost, type TestHost } from "../../test/support/netns.js"
+import { queenPort, releasePorts, workerPorts } from "../../test/support/ports.js"
 import { type SshdOptions, startSshd, type TestSshd } from "../../test/support/sshd.js"
 import { RbeeCommand } from "./command.js"
 import { type ModelHub, type ModelOnHub, sha256Of, startHub } from "./hub.js"
 import { writeEndlessModel } from "./models.js"
-import { queenPort, somePorts } from "./ports.js"
 import { processesOf, type RbeeProcess, untilEnded } from "./processes.js"
 import type { StandIn } from "./standIn.js"
 
@@ -72,13 +72,13 @@ export class RbeeWorld extends World {
     await Promise.all([bin, Path.join(this.folder, "node")].map((folder) => Fs.mkdir(folder)))
     await Fs.symlink(process.execPath, Path.join(bin, "node"))
     this.#env = {
-      ...this.#userEnv(this.folder, this.home),
+      ...(await this.#userEnv(this.folder, this.home)),
       RBEE_QUEEN_PORT: `${await queenPort()}`
     }
   }
 
   /** Nothing of the real user's: no configuration, no keys, no rbee on the PATH. */
-  #userEnv(user: string, home: string): Readonly<Record<string, string>> {
+  async #userEnv(user: string, home: string): Promise<Readonly<Record<string, string>>> {
     return {
       PATH: [Path.join(this.folder, "bin"), "/usr/local/bin", "/usr/bin", "/bin"].join(":"),
       HOME: user,
@@ -86,7 +86,7 @@ export class RbeeWorld extends World {
       LANG: "C.UTF-8",
       RBEE_HOME: home,
       RBEE_HIVE_PORT: "0",
-      ...somePorts(),
+      ...(await workerPorts()),
       ...this.#everywhere
     }
   }
@@ -127,7 +127,7 @@ export class RbeeWorld extends World {
   readonly startMachine = async ({ env, ...options }: SshdOptions = {}): Promise<TestSshd> => {
     this.machine = await startSshd({
       ...options,
-      env: { ...this.#userEnv(Path.join(this.folder, "node"), this.nodeHome), ...env }
+      env: { ...(await this.#userEnv(Path.join(this.folder, "node"), this.nodeHome)), ...env }
     })
     return this.machine
   }
@@ -139,7 +139,7 @@ export class RbeeWorld extends World {
     const user = Path.join(this.folder, name)
     const home = Path.join(user, "rbee")
     await Fs.mkdir(user)
-    const sshd = await startSshd({ on: host, env: this.#userEnv(user, home) })
+    const sshd = await startSshd({ on: host, env: await this.#userEnv(user, home) })
     this.closers.push(sshd.stop)
     this.machines.set(name, { host, sshd, home })
   }
@@ -276,6 +276,7 @@ export class RbeeWorld extends World {
       await this.machine?.stop()
       for (const stop of this.closers.reverse()) await stop()
       await Fs.rm(this.folder, { recursive: true, force: true, maxRetries: 3 })
+      releasePorts()
     }
     return left
   }

@@ -7,8 +7,8 @@ import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
 import { within } from "../../features/support/eventually.js"
 import { writeEndlessModel } from "../../features/support/models.js"
-import { queenPort, somePorts } from "../../features/support/ports.js"
 import { processesOf, type RbeeProcess, untilEnded } from "../../features/support/processes.js"
+import { queenPort, workerPorts } from "../../test/support/ports.js"
 
 const program = fileURLToPath(new URL("../../dist/bin/rbee.js", import.meta.url))
 
@@ -57,7 +57,7 @@ export const openWorld = async (): Promise<World> => {
     const env = {
       PATH: [Path.dirname(process.execPath), "/usr/local/bin", "/usr/bin", "/bin"].join(":"),
       ...{ HOME: folder, XDG_CONFIG_HOME: Path.join(folder, ".config"), TMPDIR: tmp, LANG: "C.UTF-8" },
-      ...{ RBEE_HOME: home, RBEE_QUEEN_PORT: `${queen_port}`, RBEE_HIVE_PORT: "0", ...somePorts() },
+      ...{ RBEE_HOME: home, RBEE_QUEEN_PORT: `${queen_port}`, RBEE_HIVE_PORT: "0", ...(await workerPorts()) },
       ...{ RBEE_TIMEOUTS_LEASE: leases[name], ...timeouts }
     }
     return { name, home, queen_port, env }

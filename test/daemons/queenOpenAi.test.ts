@@ -9,7 +9,8 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import OpenAI from "openai"
-import { freePort, startSshd, type TestSshd } from "../support/sshd.js"
+import { queenPort, releasePorts, workerPorts } from "../support/ports.js"
+import { startSshd, type TestSshd } from "../support/sshd.js"
 
 const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "")
 const rbee = join(root, "dist", "bin", "rbee.js")
@@ -26,15 +27,13 @@ let client: OpenAI
 const machine = async (name: string): Promise<NodeJS.ProcessEnv> => {
   const home = join(folder, name)
   await mkdir(home)
-  const port = await freePort()
   return {
     PATH: `${join(folder, "bin")}:/usr/local/bin:/usr/bin:/bin`,
     HOME: home,
     XDG_CONFIG_HOME: join(home, ".config"),
     RBEE_HOME: join(home, "rbee"),
     RBEE_HIVE_PORT: "0",
-    RBEE_WORKER_PORT_START: `${port}`,
-    RBEE_WORKER_PORT_END: `${port + 20}`
+    ...(await workerPorts())
   }
 }
 
@@ -60,7 +59,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "rbee-pool-"))
   await mkdir(join(folder, "bin"))
   await symlink(process.execPath, join(folder, "bin", "node"))
-  env = { ...(await machine("here")), RBEE_QUEEN_PORT: `${await freePort()}` }
+  env = { ...(await machine("here")), RBEE_QUEEN_PORT: `${await queenPort()}` }
   node = await startSshd({
     env: Object.fromEntries(Object.entries(await machine("there")).map(([k, v]) => [k, v ?? ""]))
   })
@@ -93,6 +92,7 @@ afterAll(async () => {
   await ended
   await node.stop()
   await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+  releasePorts()
 }, patience_ms)
 
 const once_upon = { model: "demo", prompt: "Once upon a time", temperature: 0 }
