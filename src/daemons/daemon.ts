@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { isLoopback } from "../domain/Address.js"
+import { messageOf } from "../domain/Thrown.js"
 import { holderOf, tryFileLock } from "../layers/lockFile.js"
 import { stdinClosed } from "../layers/stdinClosed.js"
 import type { DaemonRole } from "../services/Daemons.js"
@@ -88,15 +89,15 @@ export const StopLive: Layer.Layer<Stop> = Layer.effect(
 /** Waits until whoever started us is gone: the pipe closes however it ended. */
 const starterGone = ({ attached }: DaemonOptions): Effect.Effect<void> => (attached ? stdinClosed : Effect.never)
 
-/** Tells whoever waits for it that we listen. */
+/** Tells whoever waits for it that we listen. Somebody who was killed meanwhile waits no more; our lease decides what becomes of us. */
 export const announce = ({ ready_fd }: DaemonOptions, host: string, port: number): Effect.Effect<void> =>
   Option.match(ready_fd, {
     onNone: () => Effect.void,
     onSome: (fd) =>
-      Effect.sync(() => {
-        Fs.writeSync(fd, `${JSON.stringify({ host, port })}\n`)
-        Fs.closeSync(fd)
-      })
+      Effect.try(() => Fs.writeSync(fd, `${JSON.stringify({ host, port })}\n`)).pipe(
+        Effect.catchAll(({ error }) => Effect.logWarning(`nobody waits for our address: ${messageOf(error)}`)),
+        Effect.ensuring(Effect.sync(() => Fs.closeSync(fd)))
+      )
   })
 
 /**

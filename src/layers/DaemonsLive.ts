@@ -99,7 +99,9 @@ const make = Effect.gen(function* () {
     const exit = yield* Deferred.make<ProcessExit>()
     const runtime = yield* Effect.runtime()
     child.once("exit", (code, signal) => Runtime.runFork(runtime)(Deferred.succeed(exit, { code, signal })))
-    const line = yield* Effect.timeoutOption(firstLine(child), timeouts.daemon_start)
+    const line = yield* Effect.timeoutOption(firstLine(child), timeouts.daemon_start).pipe(
+      Effect.onInterrupt(() => Effect.sync(() => child.kill("SIGTERM"))) // nobody waits for it any more
+    )
     const listening = Either.flatMap(
       Either.fromOption(Option.flatten(line), () => "no answer"),
       Schema.decodeEither(Announced)

@@ -1,4 +1,6 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -9,19 +11,20 @@ import type { StartHiveError } from "../domain/errors/Phases.js"
 import type { SshCommandFailed, TunnelFailed } from "../domain/errors/Ssh.js"
 import { type HiveAddress, type HiveConnection, HiveStarted } from "../domain/Hive.js"
 import { isLocal, type NodeRecord } from "../domain/Node.js"
+import { Daemons } from "../services/Daemons.js"
 import { HiveClient } from "../services/HiveClient.js"
-import { Installation } from "../services/Installation.js"
 import { type Narrator, voiceOf } from "../services/Narrator.js"
 import { Processes } from "../services/Processes.js"
 import { Settings } from "../services/Settings.js"
 import { type CommandResult, Ssh, type SshSession } from "../services/Ssh.js"
 import { Tokens } from "../services/Tokens.js"
+import { ensureHive } from "./ensureHive.js"
 
 const say = voiceOf("queen-rbee")
 
 /**
  * Phase 2b: a hive that answers. `hive start` on the node reuses the one that runs, replaces one that is stale, or starts
- * one that outlives the connection; either way it prints where it listens. On this machine no SSH is involved.
+ * one that outlives the connection; either way it prints where it listens. On this machine the queen does that herself.
  * `hive_command` is phase 2a's finding; the tunnel lasts as long as the scope. A node whose transport is direct is reached
  * at its own address. A hive that was started here and cannot be reached is stopped again.
  */
@@ -31,12 +34,12 @@ export const startHive: (
 ) => Effect.Effect<
   HiveConnection,
   StartHiveError,
-  Ssh | Processes | Installation | HiveClient | Tokens | Settings | Narrator | Scope.Scope
+  Ssh | Processes | Daemons | HiveClient | Tokens | Settings | Narrator | Scope.Scope
 > = Effect.fn("rbee.phase.startHive")(function* (node, hive_command) {
   yield* say("🐝", `Starting the hive on ${node.node_name}`)
   const token = yield* Effect.flatMap(Tokens, (tokens) => tokens.secret)
-  const site = hive_command === null || isLocal(node) ? yield* here(node) : yield* there(node, hive_command)
-  const hive = yield* readAnswer(node, yield* site.run("start", token))
+  const site = hive_command === null || isLocal(node) ? here : yield* there(node, hive_command)
+  const hive = yield* site.start(token)
   return yield* Effect.gen(function* () {
     const address = { node: node.node_name, url: yield* site.reach(hive), token: hive.token }
     const { version } = yield* askHealth(node, address)
@@ -45,44 +48,49 @@ export const startHive: (
   }).pipe(Effect.tapError(() => (hive.started ? stopAgain(node, site) : Effect.void)))
 })
 
-/** A machine as far as its hive goes: how rbee is run there, and how a port is reached from here. */
+/** A machine as far as its hive goes: how one is started and stopped there, and how a port is reached from here. */
 interface Site {
-  readonly run: (
-    what: "start" | "stop",
-    token?: Redacted.Redacted
-  ) => Effect.Effect<CommandResult, HiveStartFailed | SshCommandFailed>
+  readonly start: (
+    token: Redacted.Redacted
+  ) => Effect.Effect<
+    HiveStarted,
+    HiveStartFailed | SshCommandFailed,
+    Processes | Daemons | HiveClient | Settings | Narrator
+  >
+  readonly stop: Effect.Effect<void, HiveStartFailed | SshCommandFailed, Processes | Daemons | Settings>
   readonly reach: (
     hive: HiveStarted
   ) => Effect.Effect<string, HiveStartFailed | TunnelFailed, Ssh | Narrator | Scope.Scope>
 }
 
-const here = Effect.fnUntraced(function* (node: NodeRecord) {
-  const { run } = yield* Processes
-  const { command } = yield* Installation
-  const { timeouts } = yield* Settings
-  const site: Site = {
-    run: (what, token) =>
-      Effect.mapError(
-        run([...command, "hive", what], {
-          timeout: timeouts.daemon_start,
-          ...(token === undefined ? {} : { stdin: token })
-        }),
-        ({ reason }) => new HiveStartFailed({ node: node.node_name, reason, log_lines: [] })
-      ),
-    reach: ({ host, port }) => Effect.succeed(localUrl(host, port))
-  }
-  return site
-})
+const here: Site = {
+  start: (token) => ensureHive(token, { direct: false }),
+  stop: Effect.gen(function* () {
+    const daemons = yield* Daemons
+    const running = yield* daemons.running("hive")
+    if (Option.isNone(running)) return
+    const { identity } = running.value
+    const { timeouts } = yield* Settings
+    yield* Effect.flatMap(Processes, ({ stop }) => stop(identity, Duration.sum(timeouts.drain, Duration.seconds(5))))
+    yield* daemons.forget("hive", identity)
+  }),
+  reach: ({ host, port }) => Effect.succeed(localUrl(host, port))
+}
 
 const there = Effect.fnUntraced(function* (node: NodeRecord, hive_command: string) {
   const session = yield* Effect.flatMap(Ssh, (ssh) => ssh.session(node, "refuse-unknown"))
   const direct = node.transport === "direct"
   const site: Site = {
-    run: (what, token) =>
-      session.exec(
-        [hive_command, what, ...(direct && what === "start" ? ["--direct"] : [])],
-        token === undefined ? {} : { stdin: token }
+    start: (token) =>
+      Effect.flatMap(
+        session.exec([hive_command, "start", ...(direct ? ["--direct"] : [])], { stdin: token }),
+        (result) => readAnswer(node, result)
       ),
+    stop: Effect.filterOrFail(
+      session.exec([hive_command, "stop"]),
+      ({ exit_code }) => exit_code === 0,
+      ({ stderr }) => failed(node, "hive stop failed", stderr)
+    ),
     reach: (hive) => (direct ? directly(node, session, hive) : tunnel(node, hive.port))
   }
   return site
@@ -128,12 +136,8 @@ const askHealth = Effect.fnUntraced(function* (node: NodeRecord, address: HiveAd
 })
 
 /** Nobody holds it, so nobody else would stop it before its first lease runs out. */
-const stopAgain = (node: NodeRecord, { run }: Site) =>
-  run("stop").pipe(
-    Effect.filterOrFail(
-      ({ exit_code }) => exit_code === 0,
-      ({ stderr }) => failed(node, "hive stop failed", stderr)
-    ),
+const stopAgain = (node: NodeRecord, { stop }: Site) =>
+  stop.pipe(
     Effect.zipRight(say("🧹", `Stopped the hive on ${node.node_name} again: it cannot be reached`)),
     Effect.catchAll((error) =>
       say("⚠️", `The hive on ${node.node_name} could not be stopped again: ${describe(error).message}`)

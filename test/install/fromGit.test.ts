@@ -156,6 +156,6 @@ const untilGone = async (pid: number): Promise<void> => {
   for (;;) {
     const stat = await Fs.readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined)
     if (stat === undefined || stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z")) return
-    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }

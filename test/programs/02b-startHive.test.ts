@@ -1,17 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as TestClock from "effect/TestClock"
 import { describe as describeError } from "../../src/domain/errors/Catalogue.js"
 import { HiveStartFailed, HiveUnreachable } from "../../src/domain/errors/Hive.js"
 import { TunnelFailed } from "../../src/domain/errors/Ssh.js"
 import { localhost } from "../../src/domain/Ids.js"
 import { localhostNode } from "../../src/domain/Node.js"
 import { startHive } from "../../src/programs/02b-startHive.js"
+import { Daemons } from "../../src/services/Daemons.js"
+import { DaemonsTest } from "../../src/testing/DaemonsTest.js"
 import { ProcessesTest } from "../../src/testing/ProcessesTest.js"
 import { SshTest, type TestHost } from "../../src/testing/SshTest.js"
-import { failsWith } from "../support/assertFails.js"
+import { assertFails, failsWith } from "../support/assertFails.js"
 import { inWorld, lines } from "../support/inWorld.js"
 import { node, workstation } from "../support/samples.js"
 
@@ -182,36 +183,47 @@ describe("phase 2b: startHive", () => {
   })
 
   describe("on this machine", () => {
-    it.effect("this package's own command is run, without SSH and without a tunnel", () =>
+    const starting = startHive(localhostNode, null)
+    const fault = new HiveUnreachable({ node: localhost, attempts: 3, reason: "ECONNREFUSED" })
+
+    it.effect("the queen starts it herself, without SSH, a tunnel or another command", () =>
       Effect.gen(function* () {
-        const { address } = yield* startHive(localhostNode, null)
+        const { address, started } = yield* starting
         assert.deepStrictEqual(address, {
           node: localhost,
-          url: "http://127.0.0.1:9200",
+          url: "http://127.0.0.1:19200",
           token: Redacted.make("secret1")
         })
-        const { journal } = yield* ProcessesTest
-        assert.deepStrictEqual(yield* journal, [{ _tag: "ran", command: ["rbee", "hive", "start"], stdin: "secret1" }])
+        assert.isTrue(started)
+        const { journal } = yield* DaemonsTest
+        assert.deepStrictEqual(yield* journal, [
+          {
+            ...{ _tag: "started", role: "hive", pid: 1001 },
+            options: { args: ["--leased"], token: Option.some(Redacted.make("secret1")), attached: false }
+          }
+        ])
+        assert.deepStrictEqual(yield* (yield* ProcessesTest).journal, [])
         assert.deepStrictEqual(yield* (yield* SshTest).journal, [])
-      }).pipe(inWorld({ processes: { run: (_, stdin) => answer(stdin) } }))
+        assert.deepStrictEqual(yield* lines, ["Starting the hive on localhost", "Hive 0.1.0 started (pid 1001)"])
+      }).pipe(inWorld())
     )
 
-    it.effect("a command that cannot be started", () =>
-      failsWith(
-        startHive(localhostNode, null),
-        new HiveStartFailed({ node: localhost, reason: "spawn rbee ENOENT", log_lines: [] })
-      ).pipe(inWorld())
+    it.effect("one that does not come up is told of", () =>
+      failsWith(starting, new HiveStartFailed({ node: localhost, reason: "it ended at once", log_lines: [] })).pipe(
+        inWorld({ daemons: { fault: () => "it ended at once" } })
+      )
     )
 
-    it.effect("a command that hangs is given up after the time for a daemon's start", () =>
+    it.effect("one that was started and does not answer is stopped again", () =>
       Effect.gen(function* () {
-        const starting = yield* Effect.fork(Effect.flip(startHive(localhostNode, null)))
-        yield* TestClock.adjust("29 seconds")
-        assert.isNull(yield* Fiber.poll(starting).pipe(Effect.map((exit) => (exit._tag === "None" ? null : exit))))
-        yield* TestClock.adjust("1 second")
-        const error = yield* Fiber.join(starting)
-        assert.deepInclude(error, { _tag: "HiveStartFailed", reason: "no end within 30s" })
-      }).pipe(inWorld({ processes: { run: () => Effect.never } }))
+        assertFails(yield* Effect.flip(starting), fault)
+        assert.isTrue(Option.isNone(yield* (yield* Daemons).running("hive")))
+        assert.deepStrictEqual(
+          (yield* (yield* ProcessesTest).journal).map(({ _tag }) => _tag),
+          ["ended", "stop"]
+        )
+        assert.include(yield* lines, "Stopped the hive on localhost again: it cannot be reached")
+      }).pipe(inWorld({ hive: { fault } }))
     )
   })
 })

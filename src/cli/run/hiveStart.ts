@@ -1,4 +1,4 @@
-/** The work of `rbee hive start`: what a queen runs on a node, over SSH or here. */
+/** The work of `rbee hive start`: what a queen runs on a node over SSH. */
 import { text as readAll } from "node:stream/consumers"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
