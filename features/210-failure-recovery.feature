@@ -210,15 +210,18 @@ Feature: Recovery from failures
     And the stream gives all its tokens, numbered without a gap
 
   @Gap-F7 @real
-  Scenario: A queen that is told to end with a stream and a download under way is gone within the deadline
+  Scenario: A queen of three hives that is told to end with two streams and a download under way is gone within the deadline
     Given the setting RBEE_TIMEOUTS_DRAIN is "5s"
+    And the machines "attic" and "cellar", each with a network of its own
     And a model hub with:
       | someone/stories | stories.Q8_0.gguf | the story model, made 20 MB long |
     And the hub sends 300 KB a second on each connection
     And a model whose stories do not end
     And I start `rbee queen serve` in the foreground, and it listens
+    And I run `rbee workers spawn --node cellar --model demo` besides
     When I start `rbee infer --model {endless model} --prompt "Once upon a time" --max-tokens 100000 --ctx-size 110000 --json`
-    And the first tokens are there
+    And I start `rbee infer --node attic --model {endless model} --prompt "The queen bee" --max-tokens 100000 --ctx-size 110000 --json`
+    And the first tokens of both streams are there
     And I start `rbee models download --model hf:someone/stories`
     And 10 % of the file are there
     And the queen in the foreground gets SIGTERM
