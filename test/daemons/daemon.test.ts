@@ -1,4 +1,6 @@
 /** What all daemons do alike. */
+import * as Fs from "node:fs"
+import * as Path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -6,7 +8,8 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as TestClock from "effect/TestClock"
-import { runUntilStopped, Stop } from "../../src/daemons/daemon.js"
+import { announce, runUntilStopped, Stop } from "../../src/daemons/daemon.js"
+import { tempDir } from "../support/tempDir.js"
 
 const options = { token_stdin: false, attached: false, ready_fd: Option.none() }
 
@@ -40,6 +43,28 @@ describe("runUntilStopped", () => {
   it.effect("what goes wrong in it is its end", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* Effect.flip(runUntilStopped(Layer.fail("no port"), options)), "no port")
+    })
+  )
+})
+
+describe("announce", () => {
+  it.scoped("tells where it listens, and closes the descriptor", () =>
+    Effect.gen(function* () {
+      const path = Path.join(yield* tempDir, "ready")
+      const fd = Fs.openSync(path, "w")
+      yield* announce({ ...options, ready_fd: Option.some(fd) }, "127.0.0.1", 9200)
+      assert.strictEqual(Fs.readFileSync(path, "utf8"), '{"host":"127.0.0.1","port":9200}\n')
+      assert.throws(() => Fs.fstatSync(fd), /EBADF/)
+    })
+  )
+
+  it.scoped("somebody who cannot be told is no reason to end", () =>
+    Effect.gen(function* () {
+      const path = Path.join(yield* tempDir, "closed")
+      Fs.writeFileSync(path, "")
+      const fd = Fs.openSync(path, "r")
+      yield* announce({ ...options, ready_fd: Option.some(fd) }, "127.0.0.1", 9200)
+      assert.throws(() => Fs.fstatSync(fd), /EBADF/)
     })
   )
 })
