@@ -91,10 +91,11 @@ const judge = async (suite: Suite): Promise<Counts> => {
   return { passed, failed: passed === 0 || code !== 0 ? 1 : 0 }
 }
 
-/** The formatter, the linter and the types. */
+/** The formatter and the linter, the types, and the use of Effect: `npm run check`, its parts at the same time. */
 const check = async (): Promise<Counts> => {
-  const code = await run({ name: "check", command: ["npm", "run", "--silent", "check"] })
-  return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
+  const parts = ["check:style", "check:types", "check:effects"]
+  const codes = await Promise.all(parts.map((name) => run({ name, command: ["npm", "run", "--silent", name] })))
+  return codes.every((code) => code === 0) ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
 }
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)))
