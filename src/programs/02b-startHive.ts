@@ -1,4 +1,3 @@
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
@@ -14,10 +13,11 @@ import { isLocal, type NodeRecord } from "../domain/Node.js"
 import { Daemons } from "../services/Daemons.js"
 import { HiveClient } from "../services/HiveClient.js"
 import { type Narrator, voiceOf } from "../services/Narrator.js"
-import { Processes } from "../services/Processes.js"
+import type { Processes } from "../services/Processes.js"
 import { Settings } from "../services/Settings.js"
 import { type CommandResult, Ssh, type SshSession } from "../services/Ssh.js"
 import { Tokens } from "../services/Tokens.js"
+import { endDaemon } from "./endDaemon.js"
 import { ensureHive } from "./ensureHive.js"
 
 const say = voiceOf("queen-rbee")
@@ -66,13 +66,8 @@ interface Site {
 const here: Site = {
   start: (token) => ensureHive(token, { direct: false }),
   stop: Effect.gen(function* () {
-    const daemons = yield* Daemons
-    const running = yield* daemons.running("hive")
-    if (Option.isNone(running)) return
-    const { identity } = running.value
-    const { timeouts } = yield* Settings
-    yield* Effect.flatMap(Processes, ({ stop }) => stop(identity, Duration.sum(timeouts.drain, Duration.seconds(5))))
-    yield* daemons.forget("hive", identity)
+    const running = yield* Effect.flatMap(Daemons, ({ running }) => running("hive"))
+    if (Option.isSome(running)) yield* endDaemon("hive", running.value.identity)
   }),
   reach: ({ host, port }) => Effect.succeed(localUrl(host, port))
 }
