@@ -53,7 +53,8 @@ describe("a connection that is cut", () => {
               const hub = yield* testHub({ "story.gguf": story })
               for (const after_bytes of some) hub.server.fault({ _tag: "cut", after_bytes })
               yield* arrived(hub, story)
-              assert.strictEqual(hub.server.bytesSent(), story.length)
+              const sent = hub.server.requests().map(({ status, sent_bytes }) => `${status}: ${sent_bytes}`)
+              assert.strictEqual(hub.server.bytesSent(), story.length, `cut at ${some}; ${sent.join(", ")}`)
             }).pipe(Effect.scoped),
           { concurrency: 5, discard: true }
         )
