@@ -78,6 +78,7 @@ describe("ModelCatalogSql", () => {
             Effect.gen(function* () {
               // Had it waited without letting others have their turn, it would have ended by the time of these ticks.
               const before = yield* Ref.get(ticks)
+              yield* Effect.sleep("1 second")
               yield* Effect.repeat(Effect.zipRight(Effect.sleep("20 millis"), Ref.get(ticks)), {
                 until: (now) => now > before + 20
               })

@@ -3,6 +3,7 @@ import * as Fs from "node:fs/promises"
 import * as Path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
@@ -36,8 +37,9 @@ describe("listening", () => {
       Effect.gen(function* () {
         const word = Path.join(sshd.dir, "over")
         const listening = yield* listen(session, untilAlone(word))
-        yield* Effect.zipRight(Fiber.interrupt(listening), appears(word))
-        // Had it been given up, there would be a second connection.
+        const ended = Effect.zipRight(Fiber.interrupt(listening), appears(word))
+        const [took] = yield* Effect.timed(ended)
+        assert.isBelow(Duration.toMillis(took), 1500) // under 2 s, when it would have been given up
         assert.strictEqual((yield* session.exec(["echo", "on"])).stdout, "on\n")
         assert.strictEqual(sshd.log().split("Accepted publickey").length - 1, 1)
       }).pipe(soon)
